@@ -1,0 +1,3 @@
+import numpy as np
+
+def compress(words: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None: ...

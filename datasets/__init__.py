@@ -1,0 +1,1 @@
+"""Recordings: one format, one module."""

@@ -1,0 +1,1 @@
+"""Hardware, real or simulated, behind the same few verbs."""

@@ -1,0 +1,3 @@
+from qkdlab.cli import main
+
+raise SystemExit(main())

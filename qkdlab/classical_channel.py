@@ -1,0 +1,131 @@
+"""All that is said aloud between the parties, counted.
+
+Leakage is what this channel counted, not what somebody remembered to add: every message declares how many of its bits
+depend on the sifted key, and the sum is charged. A channel does not hide anything (Eve hears all); it must be
+authenticated in use, which is noted as an assumption in every bound until a link carries authentication keys.
+"""
+
+import abc
+import collections
+import queue
+import socket
+import struct
+
+__all__ = ["ClassicalChannel", "ChannelClosed", "LocalChannel", "SocketChannel"]
+
+_HEADER = struct.Struct("<16sIQ")   # kind, key-dependent bits, payload bytes
+
+
+class ChannelClosed(ConnectionError):
+    """The other party has gone."""
+
+
+class ClassicalChannel(abc.ABC):
+    """One end of the public channel.
+
+    Attributes
+    ----------
+    sent, heard : Counter of str to int
+        Payload bytes by kind of message, in each direction.
+    leaked : Counter of str to int
+        Key-dependent bits by kind of message, both directions together.
+    messages : int
+        Messages in both directions.
+    """
+
+    def __init__(self):
+        self.sent, self.heard, self.leaked = (collections.Counter() for _ in range(3))
+        self.messages = 0
+
+    def send(self, kind, payload=b"", *, key_bits=0):
+        """Say `payload` aloud. `key_bits`: how many of its bits depend on the sifted key."""
+        payload = bytes(payload)
+        self._write(_HEADER.pack(kind.encode(), key_bits, len(payload)) + payload)
+        self._count(self.sent, kind, payload, key_bits)
+
+    def hear(self, kind):
+        """Wait for the next message, which must be of this `kind`, and return its payload.
+
+        Raises
+        ------
+        ChannelClosed
+            Where the other party has gone.
+        ValueError
+            Where another kind of message came: the two parties run different protocols.
+        """
+        name, key_bits, size = _HEADER.unpack(self._read(_HEADER.size))
+        name = name.rstrip(b"\0").decode()
+        payload = self._read(size)
+        self._count(self.heard, name, payload, key_bits)
+        if name != kind:
+            raise ValueError(f"classical channel: '{kind}' was expected, '{name}' came")
+        return payload
+
+    def _count(self, side, kind, payload, key_bits):
+        side[kind] += len(payload)
+        self.leaked[kind] += key_bits
+        self.messages += 1
+
+    @abc.abstractmethod
+    def _write(self, data): ...
+
+    @abc.abstractmethod
+    def _read(self, size): ...
+
+    def close(self):
+        """Tell the other party that nothing more comes."""
+
+
+class LocalChannel(ClassicalChannel):
+    """Both parties in one process, each on its own thread: ``alice_end, bob_end = LocalChannel.pair()``."""
+
+    def __init__(self, outbox, inbox):
+        super().__init__()
+        self._outbox, self._inbox, self._buffer = outbox, inbox, b""
+
+    @classmethod
+    def pair(cls):
+        """The two ends."""
+        a, b = queue.SimpleQueue(), queue.SimpleQueue()
+        return cls(a, b), cls(b, a)
+
+    def _write(self, data):
+        self._outbox.put(data)
+
+    def _read(self, size):
+        if size and not self._buffer:
+            self._buffer = self._inbox.get()
+            if self._buffer is None:
+                self._inbox.put(None)
+                self._buffer = b""
+                raise ChannelClosed("the other party closed the classical channel")
+        # A message is written whole, so header and payload never straddle two queue items.
+        head, self._buffer = self._buffer[:size], self._buffer[size:]
+        return head
+
+    def close(self):
+        self._outbox.put(None)
+
+
+class SocketChannel(ClassicalChannel):
+    """One end over a connected stream socket: two processes, or two hosts."""
+
+    def __init__(self, connection):
+        super().__init__()
+        self._socket = connection
+        if connection.family in (socket.AF_INET, socket.AF_INET6):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)   # Cascade is a ping-pong of small messages
+        self._reader = connection.makefile("rb")
+
+    def _write(self, data):
+        self._socket.sendall(data)
+
+    def _read(self, size):
+        data = self._reader.read(size)
+        if len(data) < size:
+            raise ChannelClosed("the other party closed the classical channel")
+        return data
+
+    def close(self):
+        self._reader.close()
+        self._socket.close()

@@ -1,0 +1,345 @@
+"""The vocabulary: every type that flows through the house. Read this first.
+
+Times are integer picoseconds, slots are integers (slot ``k`` is Alice's pulse number ``k``), arrays are read-only,
+units are in the names. Basis codes: 0 is the key basis (its bits make key), 1 is the test basis (its errors bound the
+phase error). Intensity 0 is the signal, the last one the weakest.
+
+A *symbol* is one byte that says what Alice prepared in a slot: bit 0 = bit value, bit 1 = basis, bits 2.. = intensity.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .bits import Bits
+from .errors import BadInput
+from .settings import Settings, setting
+
+__all__ = [
+    "BASES",
+    "Bound",
+    "Clicks",
+    "DecoyCounts",
+    "DistillSettings",
+    "Event",
+    "PulseTrain",
+    "ReceiverSettings",
+    "Reconciliation",
+    "SecretKey",
+    "SiftedKey",
+    "SourceSettings",
+    "SynchronisationSettings",
+    "TimeTags",
+]
+
+BASES = ("key", "test")
+
+
+def _array(owner, name, dtype):
+    """Freeze one array field of a frozen dataclass: contiguous, of this dtype, read-only (copied only if need be)."""
+    array = np.ascontiguousarray(getattr(owner, name), dtype=dtype)
+    if array.flags.writeable:
+        array = array.view()
+        array.flags.writeable = False
+    object.__setattr__(owner, name, array)
+
+
+# ------------------------------------------------------------------------------------------------ public settings
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings(Settings):
+    """What Alice's source sends, as both parties and Eve know it."""
+
+    intensities: tuple[float, ...] = setting(
+        (0.5, 0.1, 0.0), help="mean photon numbers, strongest (signal) first", unit="photons/pulse", low=0, high=10
+    )
+    probabilities: tuple[float, ...] = setting(
+        (0.7, 0.2, 0.1), help="how often each intensity is chosen; they sum to 1", low=0, high=1
+    )
+    key_basis_probability: float = setting(0.9, help="how often Alice prepares in the key basis", low=0, high=1)
+    clock_hz: float = setting(1e9, help="pulse rate", unit="Hz", low=1e3, high=1e11)
+
+    def check(self):
+        if not 1 <= len(self.intensities) <= 8:
+            raise BadInput("1 to 8 intensities are expected", field="intensities", value=list(self.intensities))
+        if any(a <= b for a, b in zip(self.intensities, self.intensities[1:], strict=False)):
+            raise BadInput("must be strictly decreasing", field="intensities", value=list(self.intensities))
+        if self.intensities[0] == 0:
+            raise BadInput("the signal intensity must be above 0", field="intensities", value=list(self.intensities))
+        if len(self.probabilities) != len(self.intensities):
+            raise BadInput(f"one for each of the {len(self.intensities)} intensities is expected",
+                           field="probabilities", value=list(self.probabilities))
+        if abs(sum(self.probabilities) - 1) > 1e-9:
+            raise BadInput(f"must sum to 1, they sum to {sum(self.probabilities):.9g}",
+                           field="probabilities", value=list(self.probabilities))
+        if any(p == 0 for p in self.achieved_probabilities):
+            raise BadInput("each must be at least 2^-16, the resolution of the choice", field="probabilities",
+                           value=list(self.probabilities))
+
+    @property
+    def intensity_thresholds(self):
+        """Cumulated probabilities in units of 2^-16, int64 (K,): a 16-bit draw u chooses the first k with u < t[k]."""
+        return np.rint(np.cumsum(self.probabilities) * 65536).astype(np.int64)
+
+    @property
+    def basis_threshold(self):
+        """Key-basis probability in units of 2^-15: a 15-bit draw below it chooses the key basis."""
+        return round(self.key_basis_probability * 32768)
+
+    @property
+    def achieved_probabilities(self):
+        """Exact probabilities of the intensities as drawn (multiples of 2^-16): these enter the proofs."""
+        return tuple(float(p) for p in np.diff(self.intensity_thresholds, prepend=0) / 65536)
+
+    @property
+    def achieved_key_basis_probability(self):
+        """Exact probability of the key basis as drawn (a multiple of 2^-15)."""
+        return self.basis_threshold / 32768
+
+    @property
+    def period_ps(self):
+        """Nominal time between pulses in ps (float)."""
+        return 1e12 / self.clock_hz
+
+
+@dataclass(frozen=True, slots=True)
+class SynchronisationSettings(Settings):
+    """The public string by which Bob finds Alice's slot numbers. Slots are grouped in frames; the first
+    ``header_slots`` of each carry the string (see :mod:`qkdlab.preamble`) and never make key."""
+
+    frame_slots: int = setting(1 << 20, help="slots from one header to the next", unit="slots", low=1 << 10)
+    header_slots: int = setting(1 << 15, help="public slots at the start of each frame", unit="slots", low=1 << 6)
+    string_seed: int = setting(0, help="public number that selects the string", low=0, high=(1 << 63) - 1)
+
+    def check(self):
+        if self.header_slots % 2:
+            raise BadInput("must be even", field="header_slots", value=self.header_slots)
+        if self.header_slots > self.frame_slots // 2:
+            raise BadInput("must be at most half of frame_slots", field="header_slots", value=self.header_slots)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverSettings(Settings):
+    """Bob's four threshold detectors behind a passive basis choice, as both parties know them."""
+
+    channels: tuple[int, ...] = setting(
+        (0, 1, 2, 3), help="input numbers of the tagger: key basis bit 0, bit 1, test basis bit 0, bit 1", low=0, high=63
+    )
+    gate_ps: int | None = setting(None, help="width of the gate around the pulse; absent: chosen from the data",
+                                  unit="ps", low=1)
+
+    def check(self):
+        if len(self.channels) != 4 or len(set(self.channels)) != 4:
+            raise BadInput("four different input numbers are expected", field="channels", value=list(self.channels))
+
+
+@dataclass(frozen=True, slots=True)
+class DistillSettings(Settings):
+    """How sifted bits become key."""
+
+    proof: str = setting("lim2014", help="security analysis",
+                         choices=("lim2014", "rusca2018", "wiesemann2024", "ma2005"))
+    eps_sec: float = setting(1e-9, help="secrecy failure probability", low=0, high=1, open_low=True)
+    eps_cor: float = setting(1e-15, help="probability that the keys differ unnoticed", low=0, high=1, open_low=True)
+    tails: str = setting("hoeffding", help="concentration bound of the decoy counts", choices=("hoeffding", "chernoff"))
+    sampling: str = setting("serfling", help="bound from the test basis to the key basis",
+                            choices=("serfling", "hypergeometric", "gamma", "yin"))
+    clamp: bool = setting(True, help="lower bounds of counts are cut at 0 (valid, and matters for small blocks)")
+    abort_qber: float = setting(0.11, help="test-basis error rate above which a block is given up: the rate at which "
+                                           "ideal BB84 yields nothing, 1 - 2 h(Q) = 0", low=0, high=0.5)
+    block_key_bits: int = setting(10_000_000, help="sifted key bits that make one block", unit="bits", low=1000)
+    frame_bits: int = setting(100_000, help="sifted bits corrected together in one Cascade frame", unit="bits", low=64)
+
+
+# --------------------------------------------------------------------------------------------------- what flows
+
+
+@dataclass(frozen=True, slots=True)
+class PulseTrain:
+    """What Alice prepared in consecutive slots. Alice only."""
+
+    first_slot: int
+    symbols: np.ndarray          # uint8 (N,)
+
+    def __post_init__(self):
+        _array(self, "symbols", np.uint8)
+
+    @property
+    def bit(self):
+        """uint8 (N,)"""
+        return self.symbols & 1
+
+    @property
+    def basis(self):
+        """uint8 (N,): 0 key, 1 test"""
+        return (self.symbols >> 1) & 1
+
+    @property
+    def intensity(self):
+        """uint8 (N,): index into the intensities"""
+        return self.symbols >> 2
+
+    def __len__(self):
+        return len(self.symbols)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeTags:
+    """A stretch of detector clicks in time order. Bob only."""
+
+    time_ps: np.ndarray          # int64 (M,), non-decreasing
+    channel: np.ndarray          # uint8 (M,), input number
+    lost: int = 0                # clicks that the tagger says it lost within this stretch
+
+    def __post_init__(self):
+        _array(self, "time_ps", np.int64)
+        _array(self, "channel", np.uint8)
+        if len(self.time_ps) != len(self.channel):
+            raise ValueError(f"{len(self.time_ps)} times but {len(self.channel)} channels")
+
+    def __len__(self):
+        return len(self.time_ps)
+
+
+@dataclass(frozen=True, slots=True)
+class Clicks:
+    """Detections in Alice's slot numbers, one a slot. Bob only."""
+
+    slot: np.ndarray             # int64 (K,), strictly increasing
+    basis: np.ndarray            # uint8 (K,)
+    outcome: np.ndarray          # uint8 (K,)
+
+    def __post_init__(self):
+        _array(self, "slot", np.int64)
+        _array(self, "basis", np.uint8)
+        _array(self, "outcome", np.uint8)
+
+    def __len__(self):
+        return len(self.slot)
+
+
+@dataclass(frozen=True, slots=True)
+class SiftedKey:
+    """Bits of one party in slots where both chose the same basis. One per side."""
+
+    bits: Bits
+    slot: np.ndarray             # int64 (n,)
+    basis: int                   # 0 key, 1 test
+    intensity: np.ndarray        # uint8 (n,), announced by Alice
+
+    def __post_init__(self):
+        _array(self, "slot", np.int64)
+        _array(self, "intensity", np.uint8)
+
+    def __len__(self):
+        return len(self.bits)
+
+
+@dataclass(frozen=True, slots=True)
+class DecoyCounts:
+    """What was counted aloud. Public. Arrays are int64 (intensity, basis); basis 0 is key, 1 is test."""
+
+    sent: np.ndarray             # pulses sent (expected number where Alice's choices were not all counted)
+    clicks: np.ndarray           # detections where both chose this basis
+    errors: np.ndarray           # of those, how many bits differ
+
+    def __post_init__(self):
+        for name in ("sent", "clicks", "errors"):
+            _array(self, name, np.int64)
+        if not self.sent.shape == self.clicks.shape == self.errors.shape or self.sent.ndim != 2 \
+                or self.sent.shape[1] != 2:
+            raise ValueError(f"three (intensity, basis) arrays are expected, got shapes {self.sent.shape}, "
+                             f"{self.clicks.shape}, {self.errors.shape}")
+
+    def __add__(self, other):
+        return DecoyCounts(self.sent + other.sent, self.clicks + other.clicks, self.errors + other.errors)
+
+    @classmethod
+    def zeros(cls, n_intensities):
+        """Nothing counted yet."""
+        return cls(*(np.zeros((n_intensities, 2), np.int64) for _ in range(3)))
+
+    def qber(self, basis):
+        """Error rate in a basis (0 key, 1 test), or None where nothing was detected: undefined is not zero."""
+        n = int(self.clicks[:, basis].sum())
+        return int(self.errors[:, basis].sum()) / n if n else None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a proof says of a block. Public; every intermediate visible, every assumption named.
+
+    ``length`` is the number of secret bits (0 with a ``reason`` where there is no key), ``signed_length`` the value
+    before it was floored at 0 (None where a bound is undefined).
+    """
+
+    proof: str
+    length: int
+    signed_length: float | None
+    reason: str | None
+    s0: float | None             # vacuum counts in the key basis, lower bound
+    s1: float | None             # single-photon counts in the key basis, lower bound
+    s0_test: float | None
+    s1_test: float | None
+    v1_test: float | None        # single-photon errors in the test basis, upper bound
+    phase_error: float | None    # of the single photons in the key basis, upper bound
+    leak_bits: float
+    epsilons: dict = field(default_factory=dict)       # name: value, each failure probability spent
+    assumptions: tuple[str, ...] = ()
+    details: dict = field(default_factory=dict)        # further intermediates of this proof, by their names in the paper
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """The outcome of error correction for one party."""
+
+    bits: Bits                   # corrected (Alice's: unchanged)
+    leak_bits: int               # parities that Alice revealed
+    transcript_bits: int         # all that was said in both directions, in bits
+    rounds: int                  # message round trips
+    verified: bool               # the verification hash agreed (False until it was compared)
+    corrected: int = 0           # bits that were flipped
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKey:
+    """A key of one party. Its bits are never shown, logged or written into a run."""
+
+    bits: Bits
+    key_id: str                  # public, equal on both sides, says nothing about the bits
+    epsilons: dict
+    provenance: dict             # simulated or real, settings digest, recording, where the seeds came from
+
+    def __repr__(self):
+        return f"<SecretKey {self.key_id}: {len(self.bits)} bits, {'simulated' if self.provenance.get('simulated') else 'real'}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, with values to plot or log (see :mod:`qkdlab.session` for the steps and their values)."""
+
+    step: str
+    block: int
+    values: dict
+
+    def __getitem__(self, name):
+        return self.values[name]
+
+
+def as_table(value):
+    """Dataclasses, arrays and numpy scalars as plain values, for JSON. Refuses key bits."""
+    if isinstance(value, Bits | SecretKey | SiftedKey):
+        raise TypeError(f"a {type(value).__name__} is never written out")
+    if dataclasses.is_dataclass(value):
+        return {f.name: as_table(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {str(k): as_table(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_table(v) for v in value]
+    return value

@@ -1,0 +1,1 @@
+"""Steps from clicks to key, as functions of data."""

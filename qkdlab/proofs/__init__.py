@@ -1,0 +1,1 @@
+"""Security analyses: (counts, leak, security) -> Bound. One paper, one file."""

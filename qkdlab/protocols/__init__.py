@@ -1,0 +1,1 @@
+"""What is prepared, what is sifted, what is counted."""

@@ -1,0 +1,1 @@
+"""Settings panels, live plots and the workbench. The only importer of ipywidgets, bokeh and anywidget."""

@@ -1,0 +1,36 @@
+"""Fixtures that several tests share."""
+
+import importlib
+import os
+import pathlib
+
+import pytest
+
+from qkdlab import _ext
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(params=_ext.paths)
+def kernel(request):
+    """A kernel by name, once for each instruction path of this machine: ``kernel("sift").compress(...)``."""
+    return lambda name: importlib.import_module(f"qkdlab._ext.{request.param}.{name}")
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of real recordings that lies beside the checkout in CI (``QKDLAB_SHARED`` names another)."""
+    folder = pathlib.Path(os.environ.get("QKDLAB_SHARED", ROOT.parent / "shared"))
+    if not (folder / "timetags").is_dir():
+        pytest.skip(f"the real recordings are not here ({folder}); set QKDLAB_SHARED to their folder")
+    return folder
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """With QKDLAB_NO_SKIP=1 (as in CI) a skipped test is a failed one."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped and os.environ.get("QKDLAB_NO_SKIP") == "1" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which QKDLAB_NO_SKIP forbids: {report.longrepr}"
