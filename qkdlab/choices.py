@@ -25,7 +25,14 @@ class Choices:
     source : SourceSettings
     sync : SynchronisationSettings or None
         None: no slot is public.
+
+    Attributes
+    ----------
+    repeats_after : int or None
+        Slots after which the same choices come again (bits sent twice are no key); None: never.
     """
+
+    repeats_after = None
 
     def __init__(self, source, sync):
         if sync is not None and len(source.intensities) < 2:
@@ -124,6 +131,7 @@ class StoredPattern(Choices):
     def __init__(self, source, sync, symbols):
         super().__init__(source, sync)
         self.symbols = _valid_symbols(symbols, source)
+        self.repeats_after = len(self.symbols)
 
     def _at(self, slots):
         return self.symbols[slots % len(self.symbols)]

@@ -163,9 +163,9 @@ class Alice(_Party):
             answers[kind](payload)
 
     def _hello(self, payload):
-        mine = self.agreement.digest()
-        self.channel.send("hello", mine.encode())
-        if payload.decode("ascii", "replace") != mine:
+        mine = self.agreement.digest().encode()
+        self.channel.send("hello", mine + struct.pack("<Q", self._choices.repeats_after or 0))
+        if payload != mine:
             raise BadInput("the two parties hold different settings", field="settings digest")
 
     def _clicks(self, payload):
@@ -215,6 +215,8 @@ class Bob(_Party):
 
     def __init__(self, agreement, channel, draw=from_system, provenance=()):
         super().__init__(agreement, channel, draw, dict(provenance))
+        self._repeats_after = 0
+        self._slots = None               # first and last slot of everything announced so far
 
     def hello(self):
         """Compare settings with Alice.
@@ -224,10 +226,12 @@ class Bob(_Party):
         BadInput
             Where they differ.
         """
-        mine = self.agreement.digest()
-        self.channel.send("hello", mine.encode())
-        if self.channel.hear("hello").decode("ascii", "replace") != mine:
+        mine = self.agreement.digest().encode()
+        self.channel.send("hello", mine)
+        reply = self.channel.hear("hello")
+        if reply[:-8] != mine:
             raise BadInput("the two parties hold different settings", field="settings digest")
+        self._repeats_after, = struct.unpack("<Q", reply[-8:])
 
     def bye(self):
         """End Alice's service."""
@@ -247,6 +251,8 @@ class Bob(_Party):
         n_slots : int
             How many of Alice's (secret) slots the stretch covers.
         """
+        if len(clicks):
+            self._slots = (self._slots[0] if self._slots else int(clicks.slot[0]), int(clicks.slot[-1]))
         self.channel.send("clicks", messages.write_clicks(n_slots, clicks))
         n = len(self.agreement.source.intensities)
         reply = messages.read_answer(self.channel.hear("sifted"), clicks.basis, n)
@@ -293,6 +299,9 @@ class Bob(_Party):
         """Why Cascade need not even start, in plain words; or None."""
         if not self.sifted_key_bits:
             return "no detection in the key basis: is the shutter open?"
+        if self._repeats_after and self._slots[1] - self._slots[0] >= self._repeats_after:
+            return (f"the sender's pattern repeats after {self._repeats_after:,} slots: bits sent twice are not secret; "
+                    "use a longer pattern or drawn choices")
         qber = self.counts.qber(1)
         if qber is None:
             return "no detection in the test basis: without it nothing bounds what Eve knows"
