@@ -66,6 +66,10 @@ class Choices:
             symbols[public] = preamble.header_symbols(self.source, self.sync, slots[public])
         return symbols
 
+    def covers(self, slots):
+        """Whether each slot was prepared at all, bool (n,): a recorded list ends, and Bob may detect beyond its end."""
+        return (slots >= 0) & (slots < LAST_SLOT)
+
     def train(self, first_slot, n):
         """The symbols of `n` consecutive slots from `first_slot` on, as a PulseTrain. Raises as :meth:`at`."""
         first_slot, n = int(first_slot), int(n)
@@ -164,6 +168,9 @@ class RecordedChoices(Choices):
         if first < self.first_slot or last >= end:
             raise BadInput(f"outside of the recorded choices, which are slots {self.first_slot} to {end - 1}",
                            field="slot", value=first if first < self.first_slot else last)
+
+    def covers(self, slots):
+        return (slots >= self.first_slot) & (slots < self.first_slot + len(self.symbols))
 
     def _at(self, slots):
         return self.symbols[slots - self.first_slot]

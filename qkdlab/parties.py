@@ -170,7 +170,10 @@ class Alice(_Party):
 
     def _clicks(self, payload):
         n_slots, basis, slots = messages.read_clicks(payload)
-        reply, key_bits = bb84.answer(self._choices.at(slots), basis)
+        prepared = self._choices.covers(slots)
+        symbols = np.where(basis == 1, 0, 2).astype(np.uint8)       # the other basis: not kept
+        symbols[prepared] = self._choices.at(slots[prepared])
+        reply, key_bits = bb84.answer(symbols, basis)
         n = len(self.agreement.source.intensities)
         self.channel.send("sifted", messages.write_answer(reply, n))
         kept = basis[reply.keep]
