@@ -24,7 +24,7 @@ def read(clock, time_ps):
 
 
 def true_time_ps(clock, shown_ps):
-    """The first of Alice's times (int, ps) at which Bob's clock shows `shown_ps` or more: the inverse of :func:`read`."""
+    """The first of Alice's times (int, ps) at which Bob's clock shows at least `shown_ps`: undoes :func:`read`."""
     rate, bend = clock.offset_ppm * 1e-6, 0.5e-12 * clock.drift_per_s
     since = shown_ps - clock.offset_ps
     time = since

@@ -27,7 +27,7 @@ def edge_ps(sigma_ps, delay_ps):
 
 
 def dark_counts(start_ps, end_ps, rate_hz, rng):
-    """Poisson processes of four detectors in [start_ps, end_ps): times int64 (n,), unordered, and detectors uint8 (n,)."""
+    """Poisson processes of four detectors in [start_ps, end_ps): times int64 (n,) in no order, detectors uint8 (n,)."""
     counts = rng.poisson(rate_hz * (end_ps - start_ps) * 1e-12, 4)
     return rng.integers(start_ps, end_ps, counts.sum()), np.repeat(np.arange(4, dtype=np.uint8), counts)
 
