@@ -24,8 +24,8 @@ DECODERS = {
 def some_records(rng, n, special):
     """Photons, with a share of overflows, markers, syncs and of specials that mean nothing."""
     records = rng.integers(0, 2**31, n, dtype=np.uint32)
-    kinds = np.array([63 << 25, 63 << 25 | 1, 63 << 25 | 5, 63 << 25 | 2**25 - 1, 0, 1 << 25 | 77, 15 << 25, 16 << 25 | 3,
-                      0x70000000, 0x70000001, 0x7FFF0000], np.uint32) | np.uint32(1 << 31)
+    kinds = np.array([63 << 25, 63 << 25 | 1, 63 << 25 | 5, 63 << 25 | 2**25 - 1, 0, 1 << 25 | 77, 15 << 25,
+                      16 << 25 | 3, 0x70000000, 0x70000001, 0x7FFF0000], np.uint32) | np.uint32(1 << 31)
     return np.where(rng.random(n) < special, rng.choice(kinds, n), records)
 
 
