@@ -63,11 +63,11 @@ def test_no_key_is_exit_code_1(capsys, recorded):
 
 def test_existing_files_are_never_replaced(capsys, recorded, tmp_path):
     before = recorded.read_bytes()
-    refused(capsys, "simulate", LINK, "-o", recorded, says="already exists")
+    refused(capsys, "simulate", LINK, "-o", recorded, says="exists already")
     assert recorded.read_bytes() == before
     folder = tmp_path / "run"
     folder.mkdir()
-    refused(capsys, "simulate", LINK, "-o", folder, "--format", "ptu", says="already exists")
+    refused(capsys, "simulate", LINK, "-o", folder, "--format", "ptu", says="exists already")
     assert not list(folder.iterdir())
 
 
@@ -162,4 +162,4 @@ def test_convert(capsys, tmp_path):
     infos = [json.loads(run(capsys, "inspect", p, "--json")[1]) for p in (tags, tmp_path / "bob.npz", tmp_path / "again.ptu")]
     for field in ("photons", "channels", "first_ps", "last_ps"):
         assert infos[0][field] == infos[1][field] == infos[2][field]
-    refused(capsys, "convert", tags, tmp_path / "bob.npz", says="already exists")
+    refused(capsys, "convert", tags, tmp_path / "bob.npz", says="exists already")

@@ -20,6 +20,6 @@ __all__ = [
 ]
 
 
-def simulate(tables=None, seed=None):
+def simulate(tables=None, seed=None, *, choices=None):
     """A simulated link from settings by section (see :func:`link_from_tables`); all defaults where none are given."""
-    return link_from_tables(tables or {}, seed)
+    return link_from_tables(tables or {}, seed, choices)

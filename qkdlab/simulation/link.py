@@ -183,7 +183,7 @@ def _is(kind, name, value):
         raise BadInput(f"{kind.__name__} are expected", field=name, value=value)
 
 
-def link_from_tables(tables, seed=None):
+def link_from_tables(tables, seed=None, choices=None):
     """A simulated link from settings by section.
 
     Parameters
@@ -192,6 +192,7 @@ def link_from_tables(tables, seed=None):
         By the names of :data:`SECTIONS`, as :func:`qkdlab.settings.read_toml` gives them; what is absent takes its
         defaults.
     seed : int, optional
+    choices : object as in :mod:`qkdlab.choices`, optional
 
     Returns
     -------
@@ -208,4 +209,4 @@ def link_from_tables(tables, seed=None):
     given = {name: tables.get(name, kind) for name, kind in SECTIONS.items()}
     given = {name: value() if isinstance(value, type) else value for name, value in given.items()}
     return SimulatedLink(given["source"], given["synchronisation"], given["channel"], given["detectors"],
-                         given["clock"], given["eve"], given["receiver"], seed=seed)
+                         given["clock"], given["eve"], given["receiver"], seed=seed, choices=choices)
