@@ -43,7 +43,7 @@ def test_closed_form_equals_the_sum_over_all_patterns_of_clicks():
                 share = weight * np.prod(np.where(fired, p, 1 - p))
                 in_key = 0 if not fired[:2].any() else 0.5 if fired[2:].any() else 1
                 clicks += share * in_key
-                errors += share * in_key * (0.5 if fired[:2].all() else fired[1])
+                errors += share * in_key * (0.5 if fired[:2].all() or fired[2:].any() else fired[1])
         assert gains.clicks[k, 0] == pytest.approx(clicks) and gains.errors[k, 0] == pytest.approx(errors)
 
 
@@ -52,7 +52,7 @@ def test_full_interception_gives_a_quarter_and_leaves_the_gains():
     honest, attacked = (expected_gains(SOURCE, channel, detectors, e) for e in (NO_EVE, EVE))
     assert attacked.qber[:2] == pytest.approx(np.full((2, 2), 0.25), rel=1e-3)
     assert attacked.clicks == pytest.approx(honest.clicks, rel=1e-3)
-    assert not honest.errors.any() and not honest.qber.any()
+    assert honest.qber.max() < 1e-3                       # a few slots in which both bases click
 
 
 def test_a_gate_of_one_width_takes_its_share_of_light_and_dark_counts():
