@@ -31,6 +31,8 @@ cdef enum:
 
 cdef enum:
     TIME_T2 = 0x01FFFFFF           # also the largest overflow count that one record carries
+    STEP = 127                     # what one stands for when written, as a reader in use multiplies in 32 bits ...
+    LONG = 127 * 131072            # ... up to gaps of this many overflows (9 min at 1 ps): beyond, size matters more
     OVERFLOW = 127                 # special bit and channel 63, the top seven bits
     PERIOD_V2 = 33554432
     PICOHARP_T2 = 210698240
@@ -227,15 +229,41 @@ def picoharp_t3(const uint32_t[::1] records, int64_t limit, int64_t[::1] state, 
     return used, photons
 
 
+cdef inline int64_t _step(int64_t count) noexcept nogil:
+    return STEP if count <= LONG else TIME_T2
+
+
+cdef Py_ssize_t _length_t2(const int64_t* ticks, Py_ssize_t n, int64_t offset) noexcept nogil:
+    cdef Py_ssize_t i, k = n
+    cdef int64_t count, step
+    for i in range(n):
+        count = (ticks[i] - offset) // PERIOD_V2
+        if count:
+            offset += count * PERIOD_V2
+            step = _step(count)
+            k += (count + step - 1) // step
+    return k
+
+
+def length_t2(const int64_t[::1] ticks, int64_t offset):
+    """Number of records that :func:`encode_t2` makes of these, from a state whose item 0 is `offset`."""
+    cdef Py_ssize_t length = 0
+    if ticks.shape[0]:
+        with nogil:
+            length = _length_t2(&ticks[0], ticks.shape[0], offset)
+    return length
+
+
 cdef Py_ssize_t _encode_t2(const int64_t* ticks, const uint8_t* channel, Py_ssize_t n, int64_t* state,
                            uint32_t* record) noexcept nogil:
     cdef Py_ssize_t i, k = 0
-    cdef int64_t count, step
+    cdef int64_t count, most, step
     for i in range(n):
         count = (ticks[i] - state[OFFSET]) // PERIOD_V2
         state[OFFSET] += count * PERIOD_V2
+        most = _step(count)
         while count > 0:
-            step = count if count < TIME_T2 else TIME_T2
+            step = count if count < most else most
             record[k] = <uint32_t>OVERFLOW << 25 | <uint32_t>step
             count -= step
             state[OVERFLOWS] += 1
@@ -248,7 +276,7 @@ cdef Py_ssize_t _encode_t2(const int64_t* ticks, const uint8_t* channel, Py_ssiz
 def encode_t2(const int64_t[::1] ticks, const uint8_t[::1] channel, int64_t[::1] state, uint32_t[::1] records):
     """T2 records of HydraHarp 2: `ticks` non-decreasing, none below ``state[0]``; `channel` at most 63.
 
-    `records` needs room for ``2 n + (ticks[-1] - state[0]) // 2**50 + 1`` of them; returns how many were written.
+    `records` needs room for :func:`length_t2` of them; returns how many were written.
     """
     cdef Py_ssize_t written = 0
     if ticks.shape[0]:

@@ -9,6 +9,7 @@ and, where files can be written, ``SUFFIX`` and ``write(path, blocks)``, and ``k
 ``write`` that the recording it comes from decides.
 """
 
+import functools
 import pathlib
 
 from qkdlab.datasets import folder
@@ -54,12 +55,17 @@ def _read_file(path):
         raise BadInput(error.strerror or str(error), where=path) from None
     if not head:
         raise BadInput("the file is empty", where=path)
-    for name in FORMATS.names():
-        module = FORMATS.get(name)
+    for module in _modules().values():
         if head.startswith(module.SIGNATURE):
             return module.read(path)
-    raise BadInput(f"no known recording begins like this; known: {', '.join(FORMATS.names())}",
-                   where=f"{path}: byte 0", value=head[:8])
+    raise BadInput(f"no known recording begins like this; known: {', '.join(_modules())}", where=f"{path}: byte 0",
+                   value=head[:8])
+
+
+@functools.cache
+def _modules():
+    """The formats by name. Looked up once: asking for entry points reads the record of every installed package."""
+    return {name: FORMATS.get(name) for name in FORMATS.names()}
 
 
 def inspect(path):
@@ -103,8 +109,7 @@ def convert(source, target):
         end. No file is left then.
     """
     target = refuse_existing(target)
-    makers = {FORMATS.get(name).SUFFIX: FORMATS.get(name) for name in FORMATS.names()
-              if hasattr(FORMATS.get(name), "write")}
+    makers = {module.SUFFIX: module for module in _modules().values() if hasattr(module, "write")}
     if target.suffix not in makers:
         raise BadInput(f"no format to write has this ending; {nearest(target.suffix, makers)}", where=target,
                        value=target.suffix)
@@ -150,7 +155,7 @@ def writer(form, path, link, distill=None, public_seed=None):
     public_seed : bytes, optional
         32 bytes.
     """
-    kinds = {"h5": FORMATS.get("run").RunWriter, "ptu": folder.FolderWriter}
+    kinds = {"h5": _modules()["run"].RunWriter, "ptu": folder.FolderWriter}
     if form not in kinds:
         raise BadInput(f"unknown form of a recording; {nearest(form, kinds)}", field="form", value=form)
     return kinds[form](path, source=link.source, sync=link.sync, receiver=link.receiver, choices=link.choices,

@@ -51,7 +51,7 @@ LAYOUTS = {
 
 
 def exact(value_ps):
-    """A time in ps (float) as the simple fraction it stands for (1e-12 s is 1 ps), or else as the float's exact value."""
+    """A time in ps (float) as the simple fraction it stands for (1e-12 s: 1 ps), or else as the exact float."""
     simple = Fraction(value_ps).limit_denominator(1000)
     return simple if abs(simple - Fraction(value_ps)) <= Fraction(value_ps) / 10**14 else Fraction(value_ps)
 
@@ -127,9 +127,10 @@ class RecordStream:
         return TimeTags(counts * int(whole) + rest, channel[:photons]), used
 
     def _limit(self):
-        """Largest overflow total for which every time, times the numerator, still fits 63 bits with room to spare."""
-        largest = max(self.unit_ps.numerator if self.unit_ps.denominator <= 16 else 0, int(self.unit_ps) + 1)
-        return (2**63 - 2**46) // largest - (2**28 if self.layout.mode == 2 else 2**16)
+        """Largest overflow total for which every time still fits 63 bits, also while it is converted."""
+        if self.layout.mode == 2 and self.unit_ps.denominator <= 16:
+            return (2**63 - 1) // self.unit_ps.numerator - 2**28
+        return (2**63 - 2**46) // (int(self.unit_ps) + 1) - (2**28 if self.layout.mode == 2 else 2**16)
 
     @staticmethod
     def _count(tally, state, used):

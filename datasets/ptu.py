@@ -34,7 +34,6 @@ MOST_TEXT = 1 << 20                       # bytes of one text or list; blobs are
 TIME_ZERO = datetime.datetime(1899, 12, 30)
 HYDRAHARP_V2_T2 = 0x01010204
 CHANNELS = 64
-PERIOD = 1 << 25                          # ticks from one overflow to the next
 
 # What a tick or sync period can be, in ps: wide enough for any hardware, narrow enough to refuse nonsense.
 SHORTEST_PS, LONGEST_TICK_PS, LONGEST_SYNC_PS, LONGEST_BIN_PS = 1e-3, 1e9, 1e12, 1e9
@@ -252,11 +251,10 @@ class PtuWriter:
         if not len(tags):
             return
         ticks = _ticks(tags, self._last_ps, self._tick, self.path)
-        room = 2 * len(ticks) + (int(ticks[-1]) - int(self._state[0])) // (PERIOD * (PERIOD - 1)) + 1
-        words = np.empty(room, np.uint32)
-        written = _ext.records.encode_t2(ticks, tags.channel, self._state, words)
-        self._file.write(words[:written])
-        self.tags, self._records, self._last_ps = self.tags + len(tags), self._records + written, int(tags.time_ps[-1])
+        words = np.empty(_ext.records.length_t2(ticks, int(self._state[0])), np.uint32)
+        self._records += _ext.records.encode_t2(ticks, tags.channel, self._state, words)
+        self._file.write(words)
+        self.tags, self._last_ps = self.tags + len(tags), int(tags.time_ps[-1])
         self._inputs = max(self._inputs, int(tags.channel.max()) + 1)
 
     def _write_header(self):

@@ -68,15 +68,24 @@ def picoharp_t3(records, limit, state, nsync, dtime, channel):
     return used, photons
 
 
+def _steps(count):
+    """Overflows that each record of a gap stands for."""
+    most = 127 if count <= 127 * 131_072 else (1 << 25) - 1
+    return [most] * (count // most) + [count % most] * (count % most > 0)
+
+
+def length_t2(ticks, offset):
+    periods = [offset >> 25, *(tick >> 25 for tick in ticks.tolist())]
+    return len(ticks) + sum(len(_steps(b - a)) for a, b in zip(periods, periods[1:], strict=False))
+
+
 def encode_t2(ticks, channel, state, records):
     written = 0
     for tick, field in zip(ticks.tolist(), channel.tolist(), strict=True):
         count, time = divmod(tick - int(state[OFFSET]), 1 << 25)
         state[OFFSET] += count << 25
-        while count:
-            step = min(count, (1 << 25) - 1)
+        for step in _steps(count):
             records[written] = 1 << 31 | 63 << 25 | step
-            count -= step
             written += 1
             state[OVERFLOWS] += 1
         records[written] = field << 25 | time
