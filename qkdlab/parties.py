@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 
-from . import messages, proofs
+from . import proofs
 from .bits import Bits
 from .datatypes import (
     Bound,
@@ -28,10 +28,12 @@ from .datatypes import (
 )
 from .entropy import entropy
 from .errors import BadInput
-from .postprocessing import reconcile, verify
+from .postprocessing import reconcile, sift, verify
 from .postprocessing.amplify import amplify
 from .protocols import bb84
 from .settings import digest
+
+_SLOTS = struct.Struct("<Q")     # how many secret slots a stretch of clicks covers
 
 __all__ = ["Agreement", "Alice", "Bob", "BlockReport", "bound_now", "from_system", "replayed"]
 
@@ -91,24 +93,30 @@ class _Party:
         self.agreement, self.channel, self.draw, self.provenance = agreement, channel, draw, provenance
         self.keys = []
         self.block = 0
+        self._last_slot = -1
         self._clear()
 
     def _clear(self):
         n = len(self.agreement.source.intensities)
         self.counts = DecoyCounts.zeros(n)
-        self._bits, self._intensity = [], []
+        self._stretches = []             # of SiftedKey, key basis
         self._start = dict(self.channel.leaked)
 
-    def _keep(self, key_bits, key_intensity, counts, n_slots):
-        self._bits.append(Bits.from_numpy(key_bits))
-        self._intensity.append(key_intensity)
+    def _keep(self, sifted, counts, n_slots):
+        self._stretches.append(sifted)
         self.counts = self.counts + counts + _only_sent(self.agreement.source, n_slots)
+
+    def _after(self, slots):
+        """Refuse slots that were announced before: a bit counted twice is no key."""
+        if len(slots) and slots[0] <= self._last_slot:
+            raise ValueError(f"slot {slots[0]} is not after {self._last_slot}, the last one announced")
+        self._last_slot = int(slots[-1]) if len(slots) else self._last_slot
 
     def _leaked(self, kind):
         return self.channel.leaked[kind] - self._start.get(kind, 0)
 
     def _sifted(self):
-        return Bits.concatenate(self._bits)
+        return Bits.concatenate(s.bits for s in self._stretches)
 
     def _bound(self, key_errors):
         errors = self.counts.errors.copy()
@@ -169,20 +177,22 @@ class Alice(_Party):
             raise BadInput("the two parties hold different settings", field="settings digest")
 
     def _clicks(self, payload):
-        n_slots, basis, slots = messages.read_clicks(payload)
+        n_slots, = _SLOTS.unpack_from(payload)
+        slots, basis = sift.read_announcement(payload[_SLOTS.size :])
+        self._after(slots)
+        symbols = np.where(basis == 1, 0, 2).astype(np.uint8)       # never prepared: the other basis, so not kept
         prepared = self._choices.covers(slots)
-        symbols = np.where(basis == 1, 0, 2).astype(np.uint8)       # the other basis: not kept
         symbols[prepared] = self._choices.at(slots[prepared])
-        reply, key_bits = bb84.answer(symbols, basis)
+        bit, mine, intensity = symbols & 1, (symbols >> 1) & 1, symbols >> 2
         n = len(self.agreement.source.intensities)
-        self.channel.send("sifted", messages.write_answer(reply, n))
-        kept = basis[reply.keep]
-        counts = bb84.tally(n, reply.intensity, kept, np.zeros_like(kept))
+        self.channel.send("sifted", sift.answer(bit, mine, intensity, basis, n))
+        kept = sift.same_basis(mine, basis)
+        counts = bb84.tally(n, intensity[kept], basis[kept], np.zeros_like(basis[kept]))
         errors = np.frombuffer(self.channel.hear("test-errors"), "<i8")
         if errors.shape != (n,) or (errors < 0).any() or (errors > counts.clicks[:, 1]).any():
             raise ValueError("classical channel: impossible numbers of test-basis errors came")
         counts = dataclasses.replace(counts, errors=np.stack([np.zeros_like(errors), errors], axis=1))
-        self._keep(key_bits, reply.intensity[kept == 0], counts, n_slots)
+        self._keep(sift.sifted(slots[kept], bit[kept], basis[kept], intensity[kept], code=0), counts, n_slots)
 
     def _discard(self, payload):
         self._clear()
@@ -199,7 +209,7 @@ class Alice(_Party):
         size = verify.tag_bits(self.agreement.distill.eps_cor)
         seed = self.draw(verify.SEED_BYTES, f"verify {self.block}")
         self.channel.send("verify", seed + verify.tag(bits, seed, size), key_bits=size)
-        verified, errors = messages.read_verified(self.channel.hear("verified"), self.counts)
+        verified, errors = _read_verified(self.channel.hear("verified"), self.counts)
         if verified:
             bound = self._bound(errors)
             if bound.length:
@@ -243,7 +253,7 @@ class Bob(_Party):
     @property
     def sifted_key_bits(self):
         """Key-basis bits waiting in the present block."""
-        return sum(len(b) for b in self._bits)
+        return sum(map(len, self._stretches))
 
     def announce(self, clicks, n_slots):
         """Sift a stretch of clicks.
@@ -256,15 +266,16 @@ class Bob(_Party):
         """
         if len(clicks):
             self._slots = (self._slots[0] if self._slots else int(clicks.slot[0]), int(clicks.slot[-1]))
-        self.channel.send("clicks", messages.write_clicks(n_slots, clicks))
+        self._after(clicks.slot)
+        self.channel.send("clicks", _SLOTS.pack(n_slots) + sift.announce(clicks))
         n = len(self.agreement.source.intensities)
-        reply = messages.read_answer(self.channel.hear("sifted"), clicks.basis, n)
-        basis, outcome = clicks.basis[reply.keep], clicks.outcome[reply.keep]
+        reply = sift.read_answer(self.channel.hear("sifted"), clicks.basis, n)
+        slot, basis, outcome = clicks.slot[reply.kept], clicks.basis[reply.kept], clicks.outcome[reply.kept]
         error = np.zeros_like(outcome)
-        error[basis == 1] = outcome[basis == 1] ^ reply.test_bits
+        error[basis == 1] = outcome[basis == 1] ^ reply.test_bit
         counts = bb84.tally(n, reply.intensity, basis, error)
         self.channel.send("test-errors", counts.errors[:, 1].astype("<i8").tobytes())
-        self._keep(outcome[basis == 0], reply.intensity[basis == 0], counts, n_slots)
+        self._keep(sift.sifted(slot, outcome, basis, reply.intensity, code=0), counts, n_slots)
 
     def distill(self, progress=lambda rounds, leak_bits: None):
         """Turn the present block into key and start the next one.
@@ -335,7 +346,8 @@ class Bob(_Party):
         seed, tag = message[: verify.SEED_BYTES], message[verify.SEED_BYTES :]
         verified = verify.tag(corrected, seed, size) == tag
         flipped = (bits ^ corrected).to_numpy()
-        errors = np.bincount(np.concatenate(self._intensity)[flipped == 1], minlength=len(self.counts.clicks))
+        intensity = np.concatenate([s.intensity for s in self._stretches])
+        errors = np.bincount(intensity[flipped == 1], minlength=len(self.counts.clicks))
         errors = errors if verified else np.zeros_like(errors)
         self.channel.send("verified", struct.pack("<?", verified) + errors.astype("<i8").tobytes())
         return verified, size, errors
@@ -400,3 +412,11 @@ def _efficiency(leak_bits, n, errors):
 def _only_sent(source, n_slots):
     zero = np.zeros((len(source.intensities), 2), np.int64)
     return DecoyCounts(bb84.pulses_sent(source, n_slots), zero, zero)
+
+
+def _read_verified(payload, counts):
+    """Whether the hash agreed, and the key-basis errors of each intensity."""
+    errors = np.frombuffer(payload[1:], "<i8")
+    if errors.shape != (len(counts.clicks),) or (errors < 0).any() or (errors > counts.clicks[:, 0]).any():
+        raise ValueError("classical channel: impossible numbers of key-basis errors came")
+    return bool(payload[0]), errors
