@@ -15,41 +15,18 @@ import time
 
 import numpy as np
 
-from . import proofs
+from .accounting import block_bound, efficiency, expected_qber, no_key, only_sent
 from .bits import Bits
-from .datatypes import (
-    Bound,
-    DecoyCounts,
-    DistillSettings,
-    ReceiverSettings,
-    SecretKey,
-    SourceSettings,
-    SynchronisationSettings,
-)
+from .datatypes import Bound, DecoyCounts, SecretKey
 from .entropy import entropy
 from .errors import BadInput
 from .postprocessing import reconcile, sift, verify
 from .postprocessing.amplify import amplify
 from .protocols import bb84
-from .settings import digest
 
 _SLOTS = struct.Struct("<Q")     # how many secret slots a stretch of clicks covers
 
-__all__ = ["Agreement", "Alice", "Bob", "BlockReport", "bound_now", "from_system", "replayed"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Agreement:
-    """The public settings that both parties must hold."""
-
-    source: SourceSettings
-    sync: SynchronisationSettings
-    receiver: ReceiverSettings
-    distill: DistillSettings
-
-    def digest(self):
-        """Hexadecimal digest; the parties compare it before anything else."""
-        return digest(self.source, self.sync, self.receiver, self.distill)
+__all__ = ["Alice", "Bob", "BlockReport", "from_system", "replayed"]
 
 
 def from_system(n_bytes, purpose):
@@ -104,7 +81,7 @@ class _Party:
 
     def _keep(self, sifted, counts, n_slots):
         self._stretches.append(sifted)
-        self.counts = self.counts + counts + _only_sent(self.agreement.source, n_slots)
+        self.counts = self.counts + counts + only_sent(self.agreement.source, n_slots)
 
     def _after(self, slots):
         """Refuse slots that were announced before: a bit counted twice is no key."""
@@ -118,11 +95,11 @@ class _Party:
     def _sifted(self):
         return Bits.concatenate(s.bits for s in self._stretches)
 
-    def _bound(self, key_errors):
+    def block_bound(self, key_errors):
         errors = self.counts.errors.copy()
         errors[:, 0] = key_errors
         self.counts = dataclasses.replace(self.counts, errors=errors)
-        return _bound(self.agreement, self.counts, leak_bits=self._leaked("cascade-answer"))
+        return block_bound(self.agreement, self.counts, leak_bits=self._leaked("cascade-answer"))
 
     def _amplify(self, bits, message, bound):
         length, = struct.unpack_from("<Q", message)
@@ -292,7 +269,7 @@ class Bob(_Party):
         seconds, clock = {}, time.perf_counter()
         reason = self._give_up_early()
         if reason:
-            return self._finish(_no_key(self.agreement, self.counts, reason), None, 0, None, seconds, say=True)
+            return self._finish(no_key(self.agreement, self.counts, reason), None, 0, None, seconds, say=True)
         bits, corrected, stats = self._reconcile(progress)
         seconds["reconcile"], clock = time.perf_counter() - clock, time.perf_counter()
         verified, size, errors = self._verify(bits, corrected)
@@ -301,9 +278,9 @@ class Bob(_Party):
         if not verified:
             reason = ("the corrected keys still differ (verification hash): the block is thrown away, "
                       "with all that was said about it")
-            return self._finish(_no_key(self.agreement, self.counts, reason), stats, size, None, seconds)
+            return self._finish(no_key(self.agreement, self.counts, reason), stats, size, None, seconds)
         bound = self._bound(errors)
-        stats["f_ec"] = _efficiency(self._leaked("cascade-answer"), len(bits), int(errors.sum()))
+        stats["f_ec"] = efficiency(self._leaked("cascade-answer"), len(bits), int(errors.sum()))
         seconds["bound"], clock = time.perf_counter() - clock, time.perf_counter()
         key_id = self._amplify(corrected, self.channel.hear("amplify"), bound) if bound.length else None
         seconds["amplify"] = time.perf_counter() - clock
@@ -325,7 +302,7 @@ class Bob(_Party):
         return None
 
     def _reconcile(self, progress):
-        qber = _expected_qber(self.counts)
+        qber = expected_qber(self.counts)
         self.channel.send("distill", struct.pack("<d", qber))
         seed = int.from_bytes(self.channel.hear("cascade-seed"), "little")
         bits = self._sifted()
@@ -359,59 +336,6 @@ class Bob(_Party):
         self._clear()
         self.block += 1
         return report
-
-
-# ------------------------------------------------------------------------------------------------------- bounds
-
-
-def bound_now(agreement, counts):
-    """The bound if the block were closed now: key-basis errors and the leak are not known yet, so they are expected
-    from the test basis and from Cascade's typical efficiency. For display only; no key comes from it.
-
-    Returns
-    -------
-    Bound
-    """
-    clicks, errors = counts.clicks, counts.errors.copy()
-    rate = np.divide(errors[:, 1], clicks[:, 1], out=np.full(len(clicks), 0.5), where=clicks[:, 1] > 0)
-    errors[:, 0] = np.rint(rate * clicks[:, 0])
-    counts = dataclasses.replace(counts, errors=errors)
-    n, qber = int(clicks[:, 0].sum()), counts.qber(1)
-    if not n or qber is None:
-        return _no_key(agreement, counts, "nothing has been detected yet")
-    if qber > agreement.distill.abort_qber:
-        return _no_key(agreement, counts, f"the error rate, {100 * qber:.1f} %, is above the abort line")
-    f_ec = reconcile.expected_efficiency(_expected_qber(counts), min(n, agreement.distill.frame_bits))
-    return _bound(agreement, counts, f_ec=f_ec)
-
-
-def _bound(agreement, counts, **leak):
-    d = agreement.distill
-    return proofs.bound(counts, agreement.source, proof=d.proof, eps_sec=d.eps_sec, eps_cor=d.eps_cor, tails=d.tails,
-                        sampling=d.sampling, clamp=d.clamp, **leak)
-
-
-def _no_key(agreement, counts, reason):
-    return Bound(agreement.distill.proof, 0, None, reason, *[None] * 6, leak_bits=0)
-
-
-def _expected_qber(counts):
-    """Error rate to start Cascade with: the test basis', with a small prior so that no error seen is not 'none'."""
-    n, m = int(counts.clicks[:, 1].sum()), int(counts.errors[:, 1].sum())
-    return min(max((m + 0.5) / (n + 1), 0.002), 0.25)
-
-
-def _efficiency(leak_bits, n, errors):
-    """f = leak / (n h(actual error rate)); None where there was no error to correct."""
-    if not errors:
-        return None
-    q = errors / n
-    return leak_bits / (n * -(q * np.log2(q) + (1 - q) * np.log2(1 - q)))
-
-
-def _only_sent(source, n_slots):
-    zero = np.zeros((len(source.intensities), 2), np.int64)
-    return DecoyCounts(bb84.pulses_sent(source, n_slots), zero, zero)
 
 
 def _read_verified(payload, counts):

@@ -30,7 +30,8 @@ def record(config, output, *, seconds, seed=None, form="h5"):
     Parameters
     ----------
     config : path-like
-        TOML with the tables of :data:`qkdlab.simulation.SECTIONS`, ``[choices]`` and ``[distill]``; what is absent takes its default.
+        TOML with the tables of :data:`qkdlab.simulation.SECTIONS`, ``[choices]`` and ``[distill]``; what is
+        absent takes its default.
     output : path-like
         The run to write; must not exist.
     seconds : float

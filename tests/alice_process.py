@@ -4,8 +4,9 @@ import socket
 import sys
 
 import qkdlab
+from qkdlab.accounting import Agreement
 from qkdlab.classical_channel import SocketChannel
-from qkdlab.parties import Agreement, Alice, replayed
+from qkdlab.parties import Alice, replayed
 
 recording = qkdlab.open(sys.argv[1])
 agreement = Agreement(recording.source, recording.sync, recording.receiver, recording.distill)

@@ -159,7 +159,8 @@ def test_convert(capsys, tmp_path):
     tags = pathlib.Path(datasets.__file__).with_name("demo") / "bob.ptu"
     assert run(capsys, "convert", tags, tmp_path / "bob.npz")[0] == 0
     assert run(capsys, "convert", tmp_path / "bob.npz", tmp_path / "again.ptu")[0] == 0
-    infos = [json.loads(run(capsys, "inspect", p, "--json")[1]) for p in (tags, tmp_path / "bob.npz", tmp_path / "again.ptu")]
+    files = (tags, tmp_path / "bob.npz", tmp_path / "again.ptu")
+    infos = [json.loads(run(capsys, "inspect", p, "--json")[1]) for p in files]
     for field in ("photons", "channels", "first_ps", "last_ps"):
         assert infos[0][field] == infos[1][field] == infos[2][field]
     refused(capsys, "convert", tags, tmp_path / "bob.npz", says="exists already")

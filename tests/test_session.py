@@ -12,12 +12,13 @@ import pytest
 
 import qkdlab
 from qkdlab import simulation
+from qkdlab.accounting import Agreement
 from qkdlab.bits import Bits
 from qkdlab.choices import RecordedChoices, StoredPattern
 from qkdlab.classical_channel import LocalChannel, SocketChannel
 from qkdlab.datatypes import Clicks, DistillSettings, SourceSettings
 from qkdlab.errors import BadInput
-from qkdlab.parties import Agreement, Alice, Bob, replayed
+from qkdlab.parties import Alice, Bob, replayed
 from qkdlab.session import Session, _secret_slots
 
 SOURCE = {"intensities": (0.5, 0.15, 0.001), "probabilities": (0.6, 0.25, 0.15), "key_basis_probability": 0.7,
