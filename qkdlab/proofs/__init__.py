@@ -16,7 +16,7 @@ What goes in beside the counts
 ------------------------------
 ``tails``     ``hoeffding`` as in the papers; ``chernoff`` is tighter where the weak pulses are a small part.
 ``sampling``  ``serfling`` (proven, default), ``hypergeometric`` (proven, exact, best at few errors), ``gamma`` ("as
-              published", an approximation that fails at few errors), ``yin`` (offered; bounds one outcome, not the tail).
+              published", an approximation that fails at few errors), ``yin`` (bounds one outcome, not the tail).
 ``clamp``     cut lower bounds of expected counts at 0. Sound, and decisive for small blocks.
 ``leak_bits`` what error correction really revealed, without the verification hash (``eps_cor`` pays for it); or
 ``f_ec``      to estimate it as ``n f_ec h(error rate)``, for planning.
@@ -24,10 +24,10 @@ What goes in beside the counts
 What comes out
 --------------
 ``length`` (0 with a ``reason`` where there is no key), every intermediate, ``epsilons``: ``eps_sec``, ``eps_cor`` and
-``eps_sec_parts``, which add up to ``eps_sec``; ``assumptions`` in plain words. The total failure probability of a key is
-at most eps_sec + eps_cor (+ authentication). All finite-size lengths here are computed from the block's own counts:
-*variable length* (see the assumptions). Counts that contradict each other give no key rather than an error; input that
-cannot be (more errors than detections, say) raises :class:`~qkdlab.errors.BadInput`.
+``eps_sec_parts``, which add up to ``eps_sec``; ``assumptions`` in plain words. A key fails with probability at most
+eps_sec + eps_cor (+ authentication). All finite-size lengths here are computed from the block's own counts: *variable
+length* (see the assumptions). Counts that contradict each other give no key rather than an error; input that cannot be
+(more errors than detections, say) raises :class:`~qkdlab.errors.BadInput`.
 
 To add an analysis, write one file with ``check(source)`` and ``bound(counts, source, security) -> Bound``.
 """

@@ -26,7 +26,7 @@ FINITE = (
     "finite size, coherent attacks, composable",
     "variable length: the length is computed from the counts of this very block, which rests on the theorem of "
     "Tupkary, Tan and Lutkenhaus (2024); a fixed-length claim would need thresholds agreed before the run",
-    "a block is analysed once, not again until it passes",
+    "the block ended by a rule fixed beforehand, and it is analysed once, not again until it passes",
 )
 
 

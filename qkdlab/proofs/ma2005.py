@@ -3,8 +3,8 @@
 The rate of an endless block: expected counts are taken to be those observed. **It says nothing about a finite block**,
 and no epsilon belongs to it. For comparing links and for teaching; a key needs one of the other analyses.
 
-Three intensities mu > nu1 + nu2, nu1 > nu2 >= 0 (nu2 = 0: vacuum + weak). Only the signal makes key. Gains are detections
-over pulses sent where those were counted; else over the probabilities, which gives the same length.
+Three intensities mu > nu1 + nu2, nu1 > nu2 >= 0 (nu2 = 0: vacuum + weak). Only the signal makes key. Gains are
+detections over pulses sent where those were counted; else over the probabilities, which gives the same length.
 """
 
 import math

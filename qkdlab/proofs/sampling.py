@@ -5,8 +5,8 @@ which is a random choice. Each function below bounds the error *rate* that the k
 (the phase error rate), given at most `errors` among the tested ones.
 
 The analyses use this bound to smooth an entropy by ``eps``, and smoothing is measured by the purified distance: the
-bound may fail with probability at most ``eps**2`` (Tomamichel et al., Nat. Commun. 3, 634 (2012), lemma 3). `serfling`
-and `hypergeometric` keep to that. `gamma` and `yin` are offered as they were published.
+bound may fail with probability at most ``eps**2`` (Tomamichel et al., Nat. Commun. 3, 634 (2012), supplement).
+`serfling` and `hypergeometric` keep to that. `gamma` and `yin` are offered as they were published.
 
 The counts that come in are bounds themselves, and not whole: at least `n_test`, at least `n_key`, at most `errors`.
 """
@@ -43,7 +43,8 @@ def serfling(errors, n_test, n_key, eps):
 
     References
     ----------
-    Serfling, Ann. Stat. 2, 39 (1974), corollary 1.1; Tomamichel et al., Nat. Commun. 3, 634 (2012), lemma 3 and eq. (2).
+    Serfling, Ann. Stat. 2, 39 (1974), corollary 1.1; Tomamichel et al., Nat. Commun. 3, 634 (2012), which has
+    ln(2/eps_sec) for ln(1/eps). Wiesemann's script adds the 1 to n_key instead: as valid, another choice of sample.
     """
     errors, n_test, n_key = (np.asarray(a, dtype=float) for a in (errors, n_test, n_key))
     spread = (n_key + n_test) * (n_test + 1) / (n_key * n_test * n_test)

@@ -1,8 +1,8 @@
 """Concentration: how far a count can lie from its expectation.
 
-Given the photon numbers of all detected pulses, each pulse's intensity is an independent choice. So the detections of one
-intensity are a sum of independent, not identical, yes-or-no variables around an unknown expectation; both bounds below
-hold for such a sum. They would not hold for counts that were selected by looking at other counts.
+Given the photon numbers of all detected pulses, each pulse's intensity is an independent choice. So the detections of
+one intensity are a sum of independent, not identical, yes-or-no variables around an unknown expectation; both bounds
+below hold for such a sum. They would not hold for counts that were selected by looking at other counts.
 
 Each function returns the lower and the upper bound of the *expectation*. Either one alone fails with probability at
 most ``eps``. Arrays broadcast.
@@ -44,8 +44,8 @@ def chernoff(count, total, eps):
     """Expectation behind a count, by the multiplicative Chernoff bound in closed form.
 
     Much tighter than Hoeffding's for the weak intensities, whose counts are a small part of the total. The upper bound
-    solves ``exp(-d^2 / 2E) = eps`` for the expectation E = count + d. The lower one is as printed in the paper, which is
-    ln(1/eps) below the solution of ``exp(-d^2 / (2E + d)) = eps``: safe, and a little loose.
+    solves ``exp(-d^2 / 2E) = eps`` for the expectation E = count + d. The lower one is as printed in the paper, which
+    is ln(1/eps) below the solution of ``exp(-d^2 / (2E + d)) = eps``: safe, and a little loose.
 
     Parameters, Returns
     -------------------
