@@ -148,8 +148,8 @@ def test_epsilons_add_up(proof, shares):
 
 def test_published_approximations_are_labelled():
     for sampling in ("gamma", "yin"):
-        words = proofs.keylength({**EXAMPLE_A, "sampling": sampling})["assumptions"]
-        assert any("not a proven bound" in w for w in words)
+        result = proofs.keylength({**EXAMPLE_A, "sampling": sampling})
+        assert any("not a proven bound" in w for w in result["assumptions"]) and result["composable"] is False
     assert not any("not a proven" in w for w in proofs.keylength(EXAMPLE_A)["assumptions"])
 
 

@@ -1,11 +1,15 @@
 """Counts that contradict each other, or say nothing, give no key and say why."""
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 from links import EXAMPLE_A, EXAMPLE_B
 
 from qkdlab import proofs
+from qkdlab.proofs.guards import inconsistency
+from qkdlab.proofs.photons import Estimate
 
 EXAMPLES = {"lim2014": EXAMPLE_A, "ma2005": {**EXAMPLE_A, "proof": "ma2005"}, "rusca2018": EXAMPLE_B,
             "wiesemann2024": {**EXAMPLE_B, "proof": "wiesemann2024"}}
@@ -57,10 +61,13 @@ def test_gains_may_differ_by_chance(proof):
 
 
 def test_vacuum_bounds_that_cross():
-    """No errors, so hardly any vacuum; but the decoy's detections ask for many."""
-    n = [2_000_000, 800_000]
-    result = refused(with_counts("rusca2018", "key", n=n, m=[0, 0]), "inconsistent")
-    assert result["s0"] > result["s0_upper"]
+    source = proofs.Source((0.5, 0.15), (0.7, 0.3))
+    minus, plus = np.array([90.0, 30.0]), np.array([110.0, 50.0])
+    good = Estimate(200, minus, plus, s0=5.0, s1=100.0, s0_upper=6.0)
+    assert inconsistency(source, good, good) is None
+    crossed = dataclasses.replace(good, s0_upper=4.0)
+    assert "vacuum" in inconsistency(source, crossed, good) and "key basis" in inconsistency(source, crossed, good)
+    assert "test basis" in inconsistency(source, good, crossed)
 
 
 @pytest.mark.parametrize("proof", EXAMPLES)

@@ -122,10 +122,12 @@ def keylength(document, where=""):
         Naming the field.
     """
     proof, counts, source, security, pulses = from_document(document, where)
-    if proof not in proofs.names():
-        raise BadInput(f"one of {', '.join(proofs.names())} is expected", where=where, field="proof", value=proof)
     try:
-        result = as_table(_proof(proof).bound(counts, source, security))
+        analysis = _proof(proof)
+    except BadInput as error:
+        raise BadInput(error.why, where=where, field="proof", value=proof) from None
+    try:
+        result = as_table(analysis.bound(counts, source, security))
     except BadInput as error:
         raise error.at(where) from None
     first = ("proof", "length", "s0", "s1", "s0_test", "s1_test", "v1_test", "phase_error", "leak_bits",

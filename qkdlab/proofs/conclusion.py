@@ -23,7 +23,7 @@ ASSUMPTIONS = (
     "the error correction revealed no more than leak_bits, beside the verification hash that eps_cor pays for",
 )
 FINITE = (
-    "finite size, coherent attacks, composable",
+    "finite size, coherent attacks",
     "variable length: the length is computed from the counts of this very block, which rests on the theorem of "
     "Tupkary, Tan and Lutkenhaus (2024); a fixed-length claim would need thresholds agreed before the run",
     "the block ended by a rule fixed beforehand, and it is analysed once, not again until it passes",
@@ -84,7 +84,8 @@ def conclude(case):
         "qber_key": case.errors[0] / key.n if key.n else None, "qber_test": case.errors[1] / test.n if test.n else None,
         "single_photon_error": observed, "sampling_deviation": None if phi is None else phi - observed,
         "f_ec": leak / (key.n * entropy) if entropy else security.f_ec, "pa_bits": case.pa_bits, "cor_bits": cor_bits,
-        "tails": security.tails, "sampling": security.sampling, "clamp": security.clamp, "composable": True,
+        "tails": security.tails, "sampling": security.sampling, "clamp": security.clamp,
+        "composable": security.sampling in PROVEN,
     }
     return Bound(
         proof=case.proof, length=math.floor(signed) if reason is None else 0, signed_length=signed, reason=reason,
@@ -98,7 +99,8 @@ def conclude(case):
 def _assumptions(case):
     words = [*FINITE, *ASSUMPTIONS, *case.assumptions]
     if case.security.sampling not in PROVEN:
-        words.append(f"the {case.security.sampling} sampling formula is taken as published: it is not a proven bound")
+        words.append(f"the {case.security.sampling} sampling formula is taken as published: it is not a proven bound, so "
+                     "this length is for comparison and not composably secure")
     if case.security.leak_bits is None:
         words.append("the leak is a model, f_ec n h(error rate): for planning; a key needs the bits really leaked")
     return tuple(words)
