@@ -99,8 +99,8 @@ def conclude(case):
 def _assumptions(case):
     words = [*FINITE, *ASSUMPTIONS, *case.assumptions]
     if case.security.sampling not in PROVEN:
-        words.append(f"the {case.security.sampling} sampling formula is taken as published: it is not a proven bound, so "
-                     "this length is for comparison and not composably secure")
+        words.append(f"the {case.security.sampling} sampling formula is taken as published: it is not a proven bound, "
+                     "so this length is for comparison, not composably secure")
     if case.security.leak_bits is None:
         words.append("the leak is a model, f_ec n h(error rate): for planning; a key needs the bits really leaked")
     return tuple(words)
