@@ -43,6 +43,20 @@ class ClassicalChannel(abc.ABC):
         self._write(_HEADER.pack(kind.encode(), key_bits, len(payload)) + payload)
         self._count(self.sent, kind, payload, key_bits)
 
+    def listen(self):
+        """Wait for the next message, whatever it is, and return its kind and payload.
+
+        Raises
+        ------
+        ChannelClosed
+            Where the other party has gone.
+        """
+        name, key_bits, size = _HEADER.unpack(self._read(_HEADER.size))
+        kind = name.rstrip(b"\0").decode("ascii", "replace")
+        payload = self._read(size)
+        self._count(self.heard, kind, payload, key_bits)
+        return kind, payload
+
     def hear(self, kind):
         """Wait for the next message, which must be of this `kind`, and return its payload.
 
@@ -53,12 +67,9 @@ class ClassicalChannel(abc.ABC):
         ValueError
             Where another kind of message came: the two parties run different protocols.
         """
-        name, key_bits, size = _HEADER.unpack(self._read(_HEADER.size))
-        name = name.rstrip(b"\0").decode()
-        payload = self._read(size)
-        self._count(self.heard, name, payload, key_bits)
-        if name != kind:
-            raise ValueError(f"classical channel: '{kind}' was expected, '{name}' came")
+        came, payload = self.listen()
+        if came != kind:
+            raise ValueError(f"classical channel: '{kind}' was expected, '{came}' came")
         return payload
 
     def _count(self, side, kind, payload, key_bits):

@@ -1,0 +1,35 @@
+# Two commands: `make run` plays the shipped recording to a secret key, `make test` runs every test.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+BUILT  := $(VENV)/.built
+SOURCES := pyproject.toml $(wildcard _ext/*)
+
+.PHONY: run lab test slow build lint clean
+
+run: $(BUILT)
+	$(BIN)/qkdlab
+
+lab: $(BUILT)
+	$(BIN)/qkdlab lab
+
+test: $(BUILT)
+	$(BIN)/python -m pytest
+
+# Minutes to hours: long statistics and large files. Their figures are in the docs.
+slow: $(BUILT)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(BUILT)
+	$(BIN)/python -m pip install -q ruff && $(BIN)/ruff check .
+
+build: $(BUILT)
+
+$(BUILT): $(SOURCES)
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+	$(BIN)/python -m pip install -q -e ".[test]"
+	touch $@
+
+clean:
+	rm -rf build dist $(VENV)
