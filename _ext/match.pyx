@@ -40,7 +40,7 @@ def phasors(const int64_t[::1] time, const uint8_t[::1] detector, int64_t start,
 
 
 def histogram(const int64_t[::1] time, const uint8_t[::1] detector, const int64_t[::1] delay, int64_t start,
-              uint64_t phase, uint64_t rate, int64_t[:, ::1] counts):
+              uint64_t phase, uint64_t rate, int32_t[:, ::1] counts):
     """Add each tag to ``counts[detector, bin]``, bins of equal phase, a power of two of them (at least 2)."""
     cdef Py_ssize_t i, n = time.shape[0]
     cdef int shift = 64
@@ -53,7 +53,7 @@ def histogram(const int64_t[::1] time, const uint8_t[::1] detector, const int64_
 
 def gate(const int64_t[::1] time, const uint8_t[::1] detector, const int64_t[::1] delay, int64_t start, int64_t slot,
          uint64_t phase, uint64_t rate, uint64_t low, uint64_t width, int64_t[::1] slot_out, uint8_t[::1] detector_out,
-         int64_t[:, ::1] counts):
+         int32_t[:, ::1] counts):
     """Keep the tags whose phase lies in ``[low, low + width)``; write their slot and detector, return how many.
 
     `delay` (ps) is taken off each detector's times first. All tags, kept or not, are added to the phase histogram
@@ -79,7 +79,7 @@ cdef inline int64_t _modulo(int64_t a, int64_t b) noexcept nogil:
     return r + b if r < 0 else r
 
 
-def tally(const int64_t[::1] slot, const uint8_t[::1] detector, int64_t[:, ::1] counts):
+def tally(const int64_t[::1] slot, const uint8_t[::1] detector, int32_t[:, ::1] counts):
     """Count clicks by their place in the frame: ``counts[detector, slot mod counts.shape[1]] += 1``."""
     cdef Py_ssize_t i, n = slot.shape[0]
     cdef int64_t frame = counts.shape[1]
@@ -126,15 +126,41 @@ def settle(int64_t[::1] slot, uint8_t[::1] detector):
 
 def combine(const int64_t[::1] slot, const uint8_t[::1] detector, int64_t[::1] slot_out, uint8_t[::1] fired):
     """One entry a slot: bit ``d`` of `fired` says that detector ``d`` clicked in it. Slots sorted; returns how many."""
-    cdef Py_ssize_t i, n = slot.shape[0], at = -1
+    cdef Py_ssize_t i, n = slot.shape[0], at = 0
+    cdef int64_t last
+    cdef uint8_t seen
+    if n == 0:
+        return 0
     with nogil:
+        last, seen = slot[0], 0
         for i in range(n):
-            if at < 0 or slot_out[at] != slot[i]:
+            if slot[i] != last:
                 at += 1
-                slot_out[at] = slot[i]
-                fired[at] = 0
-            fired[at] |= <uint8_t>(1 << detector[i])
+                last, seen = slot[i], 0
+            seen |= <uint8_t>(1 << detector[i])
+            slot_out[at] = last
+            fired[at] = seen
     return at + 1
+
+
+def decide(const uint8_t[::1] fired, const uint8_t[:, ::1] table, const uint8_t[::1] draws, uint8_t[::1] basis,
+           uint8_t[::1] outcome):
+    """Basis and outcome of each slot: bits 1 and 0 of ``table[fired, draw]``.
+
+    Where several detectors fired, `draw` is the next of `draws`, otherwise 0; `draws` must hold one for each such slot.
+    """
+    cdef Py_ssize_t i, used = 0
+    cdef uint8_t f, value
+    with nogil:
+        for i in range(fired.shape[0]):
+            f = fired[i]
+            if f & (f - 1):
+                value = table[f, draws[used]]
+                used += 1
+            else:
+                value = table[f, 0]
+            basis[i] = value >> 1
+            outcome[i] = value & 1
 
 
 def matches(const int64_t[::1] row, const int64_t[::1] place, const uint64_t[:, ::1] patterns, Py_ssize_t first,

@@ -65,6 +65,14 @@ def combine(slot, detector, slot_out, fired):
     return len(slots)
 
 
+def decide(fired, table, draws, basis, outcome):
+    several = np.flatnonzero(np.unpackbits(fired[:, None], axis=1).sum(axis=1) > 1)
+    draw = np.zeros(len(fired), np.uint8)
+    draw[several] = draws[: len(several)]
+    basis[:] = table[fired, draw] >> 1
+    outcome[:] = table[fired, draw] & 1
+
+
 def matches(row, place, patterns, first, on, used):
     bits = np.unpackbits(patterns.view(np.uint8), axis=1, bitorder="little")
     for c in range(len(on)):
