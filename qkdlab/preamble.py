@@ -14,7 +14,7 @@ import numpy as np
 from . import _ext
 from .errors import BadInput
 
-__all__ = ["fixed_pattern", "frame_pattern", "header_symbols", "is_header"]
+__all__ = ["fixed_pattern", "frame_pattern", "frame_patterns", "header_symbols", "is_header"]
 
 # Fair draws of basis and of on/off, in the units of the kernel (2^-15 and 2^-16).
 _FAIR_BASIS = 1 << 14
@@ -112,3 +112,29 @@ def header_symbols(source, sync, slots):
     symbols[~numbered] = _draw(sync, "fixed", place[~numbered])
     symbols[numbered] = _draw(sync, "numbered", (frame * half + place - half)[numbered])
     return (symbols & 3) | (symbols >> 2) * np.uint8(off << 2)
+
+
+def frame_patterns(sync, first_frame, n_frames):
+    """On/off patterns of the second half of consecutive headers, packed for comparison by the thousand.
+
+    Parameters
+    ----------
+    sync : SynchronisationSettings
+    first_frame : int
+        At least 0.
+    n_frames : int
+
+    Returns
+    -------
+    ndarray of uint64, shape (n_frames, (header_slots // 2 + 63) // 64)
+        Bit ``i % 64`` of word ``i // 64``: whether pulse ``i`` of :func:`frame_pattern` is on.
+    """
+    if first_frame < 0:
+        raise BadInput("frames are counted from 0", field="first_frame", value=first_frame)
+    half = sync.header_slots // 2
+    symbols = np.empty(n_frames * half, np.uint8)
+    _ext.encode.symbols(_key_words(sync, "numbered"), first_frame * half, _FAIR_BASIS, _FAIR_ON_OFF, symbols)
+    words = np.zeros((n_frames, (half + 63) // 64), np.uint64)
+    packed = np.packbits(symbols.reshape(n_frames, half) < 4, axis=1, bitorder="little")
+    words.view(np.uint8)[:, : packed.shape[1]] = packed
+    return words
