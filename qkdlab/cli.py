@@ -60,7 +60,8 @@ def _parser():
     sub.add_argument("--seed", type=int, help="whole number that fixes everything (default: the system's entropy)")
     sub.add_argument("--seconds", type=float, default=1.0, help="link time to record (default: 1)")
     sub.add_argument("--format", choices=("h5", "ptu"), default="h5",
-                     help="h5: one HDF5 file (default); ptu: a folder with a PicoQuant file, the sender's record and the settings")
+                     help="h5: one HDF5 file (default); ptu: a folder with a PicoQuant file, the sender's record and "
+                          "the settings")
 
     sub = command("distill", _distill, "turn a recording into a key and a report")
     sub.add_argument("recording", metavar="RUN")

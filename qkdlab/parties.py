@@ -15,39 +15,18 @@ import time
 
 import numpy as np
 
-from . import messages, proofs
+from .accounting import block_bound, efficiency, expected_qber, no_key, only_sent
 from .bits import Bits
-from .datatypes import (
-    Bound,
-    DecoyCounts,
-    DistillSettings,
-    ReceiverSettings,
-    SecretKey,
-    SourceSettings,
-    SynchronisationSettings,
-)
+from .datatypes import Bound, DecoyCounts, SecretKey
 from .entropy import entropy
 from .errors import BadInput
-from .postprocessing import reconcile, verify
+from .postprocessing import reconcile, sift, verify
 from .postprocessing.amplify import amplify
 from .protocols import bb84
-from .settings import digest
 
-__all__ = ["Agreement", "Alice", "Bob", "BlockReport", "bound_now", "from_system", "replayed"]
+_SLOTS = struct.Struct("<Q")     # how many secret slots a stretch of clicks covers
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Agreement:
-    """The public settings that both parties must hold."""
-
-    source: SourceSettings
-    sync: SynchronisationSettings
-    receiver: ReceiverSettings
-    distill: DistillSettings
-
-    def digest(self):
-        """Hexadecimal digest; the parties compare it before anything else."""
-        return digest(self.source, self.sync, self.receiver, self.distill)
+__all__ = ["Alice", "Bob", "BlockReport", "from_system", "replayed"]
 
 
 def from_system(n_bytes, purpose):
@@ -91,30 +70,36 @@ class _Party:
         self.agreement, self.channel, self.draw, self.provenance = agreement, channel, draw, provenance
         self.keys = []
         self.block = 0
+        self._last_slot = -1
         self._clear()
 
     def _clear(self):
         n = len(self.agreement.source.intensities)
         self.counts = DecoyCounts.zeros(n)
-        self._bits, self._intensity = [], []
+        self._stretches = []             # of SiftedKey, key basis
         self._start = dict(self.channel.leaked)
 
-    def _keep(self, key_bits, key_intensity, counts, n_slots):
-        self._bits.append(Bits.from_numpy(key_bits))
-        self._intensity.append(key_intensity)
-        self.counts = self.counts + counts + _only_sent(self.agreement.source, n_slots)
+    def _keep(self, sifted, counts, n_slots):
+        self._stretches.append(sifted)
+        self.counts = self.counts + counts + only_sent(self.agreement.source, n_slots)
+
+    def _after(self, slots):
+        """Refuse slots that were announced before: a bit counted twice is no key."""
+        if len(slots) and slots[0] <= self._last_slot:
+            raise ValueError(f"slot {slots[0]} is not after {self._last_slot}, the last one announced")
+        self._last_slot = int(slots[-1]) if len(slots) else self._last_slot
 
     def _leaked(self, kind):
         return self.channel.leaked[kind] - self._start.get(kind, 0)
 
     def _sifted(self):
-        return Bits.concatenate(self._bits)
+        return Bits.concatenate(s.bits for s in self._stretches)
 
-    def _bound(self, key_errors):
+    def block_bound(self, key_errors):
         errors = self.counts.errors.copy()
         errors[:, 0] = key_errors
         self.counts = dataclasses.replace(self.counts, errors=errors)
-        return _bound(self.agreement, self.counts, leak_bits=self._leaked("cascade-answer"))
+        return block_bound(self.agreement, self.counts, leak_bits=self._leaked("cascade-answer"))
 
     def _amplify(self, bits, message, bound):
         length, = struct.unpack_from("<Q", message)
@@ -169,20 +154,22 @@ class Alice(_Party):
             raise BadInput("the two parties hold different settings", field="settings digest")
 
     def _clicks(self, payload):
-        n_slots, basis, slots = messages.read_clicks(payload)
+        n_slots, = _SLOTS.unpack_from(payload)
+        slots, basis = sift.read_announcement(payload[_SLOTS.size :])
+        self._after(slots)
+        symbols = np.where(basis == 1, 0, 2).astype(np.uint8)       # never prepared: the other basis, so not kept
         prepared = self._choices.covers(slots)
-        symbols = np.where(basis == 1, 0, 2).astype(np.uint8)       # the other basis: not kept
         symbols[prepared] = self._choices.at(slots[prepared])
-        reply, key_bits = bb84.answer(symbols, basis)
+        bit, mine, intensity = symbols & 1, (symbols >> 1) & 1, symbols >> 2
         n = len(self.agreement.source.intensities)
-        self.channel.send("sifted", messages.write_answer(reply, n))
-        kept = basis[reply.keep]
-        counts = bb84.tally(n, reply.intensity, kept, np.zeros_like(kept))
+        self.channel.send("sifted", sift.answer(bit, mine, intensity, basis, n))
+        kept = sift.same_basis(mine, basis)
+        counts = bb84.tally(n, intensity[kept], basis[kept], np.zeros_like(basis[kept]))
         errors = np.frombuffer(self.channel.hear("test-errors"), "<i8")
         if errors.shape != (n,) or (errors < 0).any() or (errors > counts.clicks[:, 1]).any():
             raise ValueError("classical channel: impossible numbers of test-basis errors came")
         counts = dataclasses.replace(counts, errors=np.stack([np.zeros_like(errors), errors], axis=1))
-        self._keep(key_bits, reply.intensity[kept == 0], counts, n_slots)
+        self._keep(sift.sifted(slots[kept], bit[kept], basis[kept], intensity[kept], code=0), counts, n_slots)
 
     def _discard(self, payload):
         self._clear()
@@ -199,7 +186,7 @@ class Alice(_Party):
         size = verify.tag_bits(self.agreement.distill.eps_cor)
         seed = self.draw(verify.SEED_BYTES, f"verify {self.block}")
         self.channel.send("verify", seed + verify.tag(bits, seed, size), key_bits=size)
-        verified, errors = messages.read_verified(self.channel.hear("verified"), self.counts)
+        verified, errors = _read_verified(self.channel.hear("verified"), self.counts)
         if verified:
             bound = self._bound(errors)
             if bound.length:
@@ -243,7 +230,7 @@ class Bob(_Party):
     @property
     def sifted_key_bits(self):
         """Key-basis bits waiting in the present block."""
-        return sum(len(b) for b in self._bits)
+        return sum(map(len, self._stretches))
 
     def announce(self, clicks, n_slots):
         """Sift a stretch of clicks.
@@ -256,15 +243,16 @@ class Bob(_Party):
         """
         if len(clicks):
             self._slots = (self._slots[0] if self._slots else int(clicks.slot[0]), int(clicks.slot[-1]))
-        self.channel.send("clicks", messages.write_clicks(n_slots, clicks))
+        self._after(clicks.slot)
+        self.channel.send("clicks", _SLOTS.pack(n_slots) + sift.announce(clicks))
         n = len(self.agreement.source.intensities)
-        reply = messages.read_answer(self.channel.hear("sifted"), clicks.basis, n)
-        basis, outcome = clicks.basis[reply.keep], clicks.outcome[reply.keep]
+        reply = sift.read_answer(self.channel.hear("sifted"), clicks.basis, n)
+        slot, basis, outcome = clicks.slot[reply.kept], clicks.basis[reply.kept], clicks.outcome[reply.kept]
         error = np.zeros_like(outcome)
-        error[basis == 1] = outcome[basis == 1] ^ reply.test_bits
+        error[basis == 1] = outcome[basis == 1] ^ reply.test_bit
         counts = bb84.tally(n, reply.intensity, basis, error)
         self.channel.send("test-errors", counts.errors[:, 1].astype("<i8").tobytes())
-        self._keep(outcome[basis == 0], reply.intensity[basis == 0], counts, n_slots)
+        self._keep(sift.sifted(slot, outcome, basis, reply.intensity, code=0), counts, n_slots)
 
     def distill(self, progress=lambda rounds, leak_bits: None):
         """Turn the present block into key and start the next one.
@@ -281,7 +269,7 @@ class Bob(_Party):
         seconds, clock = {}, time.perf_counter()
         reason = self._give_up_early()
         if reason:
-            return self._finish(_no_key(self.agreement, self.counts, reason), None, 0, None, seconds, say=True)
+            return self._finish(no_key(self.agreement, self.counts, reason), None, 0, None, seconds, say=True)
         bits, corrected, stats = self._reconcile(progress)
         seconds["reconcile"], clock = time.perf_counter() - clock, time.perf_counter()
         verified, size, errors = self._verify(bits, corrected)
@@ -290,9 +278,9 @@ class Bob(_Party):
         if not verified:
             reason = ("the corrected keys still differ (verification hash): the block is thrown away, "
                       "with all that was said about it")
-            return self._finish(_no_key(self.agreement, self.counts, reason), stats, size, None, seconds)
+            return self._finish(no_key(self.agreement, self.counts, reason), stats, size, None, seconds)
         bound = self._bound(errors)
-        stats["f_ec"] = _efficiency(self._leaked("cascade-answer"), len(bits), int(errors.sum()))
+        stats["f_ec"] = efficiency(self._leaked("cascade-answer"), len(bits), int(errors.sum()))
         seconds["bound"], clock = time.perf_counter() - clock, time.perf_counter()
         key_id = self._amplify(corrected, self.channel.hear("amplify"), bound) if bound.length else None
         seconds["amplify"] = time.perf_counter() - clock
@@ -314,7 +302,7 @@ class Bob(_Party):
         return None
 
     def _reconcile(self, progress):
-        qber = _expected_qber(self.counts)
+        qber = expected_qber(self.counts)
         self.channel.send("distill", struct.pack("<d", qber))
         seed = int.from_bytes(self.channel.hear("cascade-seed"), "little")
         bits = self._sifted()
@@ -335,7 +323,8 @@ class Bob(_Party):
         seed, tag = message[: verify.SEED_BYTES], message[verify.SEED_BYTES :]
         verified = verify.tag(corrected, seed, size) == tag
         flipped = (bits ^ corrected).to_numpy()
-        errors = np.bincount(np.concatenate(self._intensity)[flipped == 1], minlength=len(self.counts.clicks))
+        intensity = np.concatenate([s.intensity for s in self._stretches])
+        errors = np.bincount(intensity[flipped == 1], minlength=len(self.counts.clicks))
         errors = errors if verified else np.zeros_like(errors)
         self.channel.send("verified", struct.pack("<?", verified) + errors.astype("<i8").tobytes())
         return verified, size, errors
@@ -349,54 +338,9 @@ class Bob(_Party):
         return report
 
 
-# ------------------------------------------------------------------------------------------------------- bounds
-
-
-def bound_now(agreement, counts):
-    """The bound if the block were closed now: key-basis errors and the leak are not known yet, so they are expected
-    from the test basis and from Cascade's typical efficiency. For display only; no key comes from it.
-
-    Returns
-    -------
-    Bound
-    """
-    clicks, errors = counts.clicks, counts.errors.copy()
-    rate = np.divide(errors[:, 1], clicks[:, 1], out=np.full(len(clicks), 0.5), where=clicks[:, 1] > 0)
-    errors[:, 0] = np.rint(rate * clicks[:, 0])
-    counts = dataclasses.replace(counts, errors=errors)
-    n, qber = int(clicks[:, 0].sum()), counts.qber(1)
-    if not n or qber is None:
-        return _no_key(agreement, counts, "nothing has been detected yet")
-    if qber > agreement.distill.abort_qber:
-        return _no_key(agreement, counts, f"the error rate, {100 * qber:.1f} %, is above the abort line")
-    f_ec = reconcile.expected_efficiency(_expected_qber(counts), min(n, agreement.distill.frame_bits))
-    return _bound(agreement, counts, f_ec=f_ec)
-
-
-def _bound(agreement, counts, **leak):
-    d = agreement.distill
-    return proofs.bound(counts, agreement.source, proof=d.proof, eps_sec=d.eps_sec, eps_cor=d.eps_cor, tails=d.tails,
-                        sampling=d.sampling, clamp=d.clamp, **leak)
-
-
-def _no_key(agreement, counts, reason):
-    return Bound(agreement.distill.proof, 0, None, reason, *[None] * 6, leak_bits=0)
-
-
-def _expected_qber(counts):
-    """Error rate to start Cascade with: the test basis', with a small prior so that no error seen is not 'none'."""
-    n, m = int(counts.clicks[:, 1].sum()), int(counts.errors[:, 1].sum())
-    return min(max((m + 0.5) / (n + 1), 0.002), 0.25)
-
-
-def _efficiency(leak_bits, n, errors):
-    """f = leak / (n h(actual error rate)); None where there was no error to correct."""
-    if not errors:
-        return None
-    q = errors / n
-    return leak_bits / (n * -(q * np.log2(q) + (1 - q) * np.log2(1 - q)))
-
-
-def _only_sent(source, n_slots):
-    zero = np.zeros((len(source.intensities), 2), np.int64)
-    return DecoyCounts(bb84.pulses_sent(source, n_slots), zero, zero)
+def _read_verified(payload, counts):
+    """Whether the hash agreed, and the key-basis errors of each intensity."""
+    errors = np.frombuffer(payload[1:], "<i8")
+    if errors.shape != (len(counts.clicks),) or (errors < 0).any() or (errors > counts.clicks[:, 0]).any():
+        raise ValueError("classical channel: impossible numbers of key-basis errors came")
+    return bool(payload[0]), errors

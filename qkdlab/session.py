@@ -23,10 +23,11 @@ import time
 import numpy as np
 
 from . import __version__, datatypes
+from .accounting import Agreement, bound_now
 from .classical_channel import ChannelClosed, LocalChannel
 from .datatypes import DecoyCounts, DistillSettings, Event
 from .errors import BadInput
-from .parties import Agreement, Alice, Bob, bound_now, from_system, replayed
+from .parties import Alice, Bob, from_system, replayed
 from .postprocessing.estimate import qber_interval
 from .postprocessing.synchronise import Synchroniser
 
