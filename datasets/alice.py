@@ -76,7 +76,8 @@ def load(path, source, sync):
     if path.suffix == ".npy":
         return load_choices(path, source, sync)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file:
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise BadInput("a .npz file with Alice's record is expected", where=path)
             fields = {name: archive[name] for name in archive.files}

@@ -15,8 +15,8 @@ Layout (version 1)::
 A run never holds a secret key, nor any part of one: lengths, hashes and ids only. Alice's raw choices are in it, as the
 recorded input of a replay in the lab: such a file is to be kept like the raw key of that link.
 
-The file is written in HDF5's single-writer mode: each block is flushed, a crash loses at most the last one, and others
-may read while it grows. After a crash other HDF5 tools want ``h5clear -s`` first; qkdlab does not.
+The file is written in HDF5's single-writer mode: each block is flushed, a crash of the program loses at most the last
+one, and others may read while it grows. After a crash other HDF5 tools want ``h5clear -s`` first; qkdlab does not.
 """
 
 import contextlib
@@ -233,11 +233,8 @@ def read(path):
 @contextlib.contextmanager
 def _opened(path):
     """The file, with what h5py raises on damage turned into BadInput."""
-    import h5py
-
     try:
-        # Also a file that is being written, or whose writer died: single-writer mode keeps it readable.
-        with h5py.File(path, "r", libver="latest", swmr=True) as file:
+        with _h5(path) as file:
             yield file
     except BadInput:
         raise
@@ -247,6 +244,19 @@ def _opened(path):
         raise BadInput(f"the run lacks a part: {error.args[0]}", where=path) from None
     except (OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise BadInput(f"damaged, or not a run: {error}", where=path) from None
+
+
+def _h5(path):
+    """The file, also where it is being written, or its writer died: both leave it marked as open."""
+    import h5py
+
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if "already open" not in str(error):
+            raise
+        # Not at first: in this mode HDF5 waits minutes for a damaged part, as if a writer would mend it.
+        return h5py.File(path, "r", libver="latest", swmr=True)
 
 
 def _extent(bob, path):

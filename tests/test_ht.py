@@ -116,7 +116,7 @@ def scratch(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz") / "fuzz.ht2"
 
 
-@hypothesis.settings(max_examples=150, deadline=None)
+@hypothesis.settings(max_examples=100, deadline=None)
 @hypothesis.given(st.lists(st.tuples(st.integers(0, 899), st.integers(0, 255)), max_size=12), st.integers(0, 900))
 def test_random_changes(ht2, scratch, changes, size):
     raw = bytearray(ht2.read_bytes())
