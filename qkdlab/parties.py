@@ -99,7 +99,8 @@ class _Party:
         errors = self.counts.errors.copy()
         errors[:, 0] = key_errors
         self.counts = dataclasses.replace(self.counts, errors=errors)
-        return block_bound(self.agreement, self.counts, leak_bits=self._leaked("cascade-answer"))
+        bound = block_bound(self.agreement, self.counts, leak_bits=self._leaked("cascade-answer"))
+        return dataclasses.replace(bound, assumptions=(*bound.assumptions, *self.provenance.get("assumptions", ())))
 
     def _amplify(self, bits, message, bound):
         length, = struct.unpack_from("<Q", message)

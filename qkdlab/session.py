@@ -142,6 +142,7 @@ class Session:
         draw = replayed(seed) if seed else from_system
         provenance = {"simulated": bool(self.source.simulated), "settings_sha256": self.agreement.digest(),
                       "hash_seeds": "expanded from the recording's public seed" if seed else "operating system",
+                      "assumptions": _assumed(self.source, seed),
                       "qkdlab": __version__}
         ends = LocalChannel.pair()
         alice = Alice(self.source.choices, self.agreement, ends[0], draw, provenance)
@@ -301,6 +302,17 @@ class _Receiver:
         counts = np.bincount(tags.channel, minlength=max(channels) + 1)
         return {"time_s": (end - self._span_ps[0]) * 1e-12,
                 "rates_hz": [float(counts[c]) / max((end - start) * 1e-12, 1e-12) for c in channels]}
+
+
+def _assumed(source, seed):
+    """What a key of this run rests on beyond its proof."""
+    assumed = ["announced stretch by stretch, each after all of its detections were recorded"]
+    if seed:
+        assumed.append("replay: the hash seeds are expanded from a public 256-bit seed (SHAKE-256), which holds "
+                       "computationally, not information-theoretically")
+    if source.simulated:
+        assumed.append("simulated: both parties' records came from one program; the key is for study only")
+    return assumed
 
 
 def _secret_slots(sync, first, stop):
