@@ -89,7 +89,7 @@ def _parser():
 
 def _demo(arguments):
     with importlib.resources.as_file(importlib.resources.files("qkdlab.datasets") / "demo") as folder:
-        print("Playing the shipped recording: one second of a decoy-state BB84 link, as its time tagger wrote it.\n")
+        print("Playing the shipped recording: 0.6 s of a decoy-state BB84 link over 50 km, as a time tagger writes it.\n")
         code = _play(folder, None)
     print("\nWhat next:\n"
           "  qkdlab lab                    open the notebooks: a first key, step by step; a live link with sliders\n"
@@ -207,5 +207,6 @@ def _inspect(arguments):
 def _convert(arguments):
     from .datasets import convert
 
-    convert(arguments.input, arguments.output)
+    for note in convert(arguments.input, arguments.output):
+        print(f"note: {note}", file=sys.stderr)
     print(f"wrote {arguments.output}", file=sys.stderr)

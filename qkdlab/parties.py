@@ -95,7 +95,7 @@ class _Party:
     def _sifted(self):
         return Bits.concatenate(s.bits for s in self._stretches)
 
-    def block_bound(self, key_errors):
+    def _bound(self, key_errors):
         errors = self.counts.errors.copy()
         errors[:, 0] = key_errors
         self.counts = dataclasses.replace(self.counts, errors=errors)
