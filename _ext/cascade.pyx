@@ -188,8 +188,9 @@ cdef class Party:
             at += n
 
 
-def run(Plan plan not None, const uint64_t[::1] alice, uint64_t[::1] bob, int64_t[:, ::1] counts):
-    """All rounds of both parties at once, frame after frame; `bob` is corrected in place.
+def run(Plan plan not None, const uint64_t[::1] alice, uint64_t[::1] bob, int64_t[:, ::1] counts, Py_ssize_t first,
+        Py_ssize_t last):
+    """All rounds of both parties for the frames from `first` up to `last`; those of `bob` are corrected in place.
 
     Parameters
     ----------
@@ -209,6 +210,10 @@ def run(Plan plan not None, const uint64_t[::1] alice, uint64_t[::1] bob, int64_
     if alice.shape[0] != plan.words or bob.shape[0] != plan.words or counts.shape[0] != plan.frames \
             or counts.shape[1] != 4:
         raise ValueError(f"{plan.words} words and {plan.frames} x 4 counts are expected")
+    if not 0 <= first <= last <= plan.frames:
+        raise ValueError(f"frames {first} to {last} are not in 0 to {plan.frames}")
+    for f in range(first):
+        at += (plan.frame_bits[f] + 63) // 64
     with nogil:
         said = <uint64_t*>calloc(2 * 64 * most, 8)
         odd = said + 64 * most
@@ -216,7 +221,7 @@ def run(Plan plan not None, const uint64_t[::1] alice, uint64_t[::1] bob, int64_
         bad |= make_talk(&talk, rules.n_passes, most)
         bad |= make_keys(&of_alice, rules.n_passes, most)
         bad |= make_keys(&of_bob, rules.n_passes, most)
-        for f in range(plan.frames):
+        for f in range(first, last):
             if bad:
                 break
             open_talk(&talk, rules, plan.frame_bits[f], most)

@@ -57,7 +57,7 @@ cdef struct Talk:            # one frame, as both parties know it
     bint checked
     uint64_t wrong           # checks that are odd
     int current, level, half, check     # the search: pass (n_passes: a check), level, log2 of the half asked about
-    bint fresh               # the words of this level were not looked up yet
+    bint fresh, fresh_check  # the words of this level were not looked up yet; nor the key masked for this check
     Py_ssize_t entries, room
     Py_ssize_t of_log[7]     # number of entries by log2 of their length in units
     uint32_t* where          # [entry] word of this level
@@ -172,7 +172,7 @@ cdef inline int say(const Talk* t, Keys* keys, uint8_t* out) noexcept nogil:
                 keys.room = t.room if keys.word != NULL else 0
                 if keys.word == NULL:
                     return -1
-            if t.current == t.n_passes and t.level == 2:
+            if t.fresh_check:
                 for i in range(64 * t.tiles):
                     keys.at[t.current][0][i] = keys.at[0][0][i] & subset_from(t, i, t.check)
                 raise_levels(keys.at[t.current], t.tiles)
@@ -372,7 +372,7 @@ cdef inline bint begin_search(Talk* t) noexcept nogil:
     t.of_log[p] = 1
     t.where[0], t.mask[0] = 0, (<uint64_t>2 << ((1 << p) - 1)) - 1
     t.whole[0] = t.mask[0]
-    t.half, t.fresh = 6, True
+    t.half, t.fresh, t.fresh_check = 6, True, True
     return True
 
 
@@ -443,21 +443,21 @@ cdef inline void learn(Talk* t, Keys* own, const uint8_t* odd) noexcept nogil:
         memcpy(&t.wrong, odd, (t.n_checks + 7) // 8)
     else:
         narrow(t.mask, 1 << t.half, t.asked, odd)
-        t.fresh = False
+        t.fresh = t.fresh_check = False
     proceed(t, own)
 
 
-cdef inline void open_talk(Talk* t, const Rules* rules, Py_ssize_t bits, Py_ssize_t most_tiles) noexcept nogil:
+cdef inline void open_talk(Talk* t, Rules* rules, Py_ssize_t bits, Py_ssize_t most_tiles) noexcept nogil:
     # Ready to ask for the first blocks. The memory was made for most_tiles.
     cdef Blocks* b
     cdef int p, log_block
     t.bits, t.tiles = bits, (bits + 4095) // 4096
     t.n_passes, t.n_checks = rules.n_passes, rules.n_checks
-    t.orders, t.subset = rules.orders[t.tiles], rules.subset
+    t.orders, t.subset = &rules.orders[t.tiles][0], rules.subset
     memset(t.memory, 0, 8 * (t.n_passes * (2 * (65 * most_tiles + 1) + most_tiles) + 64 * most_tiles))
     t.corrected = t.leak_bits = t.spoken_bytes = t.rounds = 0
     t.started = t.broken = t.checked = 0
-    t.wrong, t.level, t.entries = 0, -1, 0
+    t.wrong, t.level, t.entries, t.fresh_check = 0, -1, 0, False
     for p in range(t.n_passes):
         b = &t.known[p]
         log_block = rules.log_block[p]
