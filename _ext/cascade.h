@@ -24,8 +24,6 @@ static inline uint64_t qkd_pdep(uint64_t x, uint64_t mask) {
 #endif
 }
 
-static inline uint64_t qkd_turn(uint64_t x, int by) { return x << by | x >> (-by & 63); }
-
 /* Bit j of the result is the parity of word[j], j < n <= 64. */
 static inline uint64_t qkd_parities(const uint64_t *word, ptrdiff_t n) {
     uint64_t out = 0;
@@ -83,8 +81,9 @@ static inline void qkd_narrow(uint64_t *mask, int half, ptrdiff_t n, const uint8
 #endif
 }
 
-/* Transpose a 64 x 64 bit matrix in place: bit c of x[r] becomes bit r of x[c]. */
-static inline void qkd_transpose(uint64_t x[64]) {
+/* Turn each of 64 words left by its own number of bits, then transpose: bit c of the turned in[r] becomes bit r of
+   out[c]. in may be out. */
+static inline void qkd_turn_transpose(const uint64_t *in, const uint8_t *turn, uint64_t *out) {
 #if defined(__GFNI__) && defined(__AVX512VBMI__)
     /* Blocks of 8 x 8: gather the byte columns of 8 rows, transpose each block, transpose the blocks, scatter back. */
     const __m512i scatter = _mm512_set_epi64(0x3f372f271f170f07, 0x3e362e261e160e06, 0x3d352d251d150d05,
@@ -93,8 +92,11 @@ static inline void qkd_transpose(uint64_t x[64]) {
         0x040c141c242c343c, 0x030b131b232b333b, 0x020a121a222a323a, 0x0109111921293139, 0x0008101820283038);
     const __m512i unit = _mm512_set1_epi64(0x8040201008040201);
     __m512i a[8], b[8];
-    for (int i = 0; i < 8; i++)     /* the instruction counts a matrix's rows from the top byte: gather reverses them */
-        a[i] = _mm512_gf2p8affine_epi64_epi8(unit, _mm512_permutexvar_epi8(gather, _mm512_loadu_si512(x + 8 * i)), 0);
+    for (int i = 0; i < 8; i++) {   /* gf2p8affine counts a matrix's rows from the top byte: gather reverses them */
+        __m512i by = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(turn + 8 * i)));
+        __m512i row = _mm512_rolv_epi64(_mm512_loadu_si512(in + 8 * i), by);
+        a[i] = _mm512_gf2p8affine_epi64_epi8(unit, _mm512_permutexvar_epi8(gather, row), 0);
+    }
     for (int i = 0; i < 8; i += 2) {
         b[i] = _mm512_unpacklo_epi64(a[i], a[i + 1]);
         b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 1]);
@@ -109,15 +111,16 @@ static inline void qkd_transpose(uint64_t x[64]) {
         b[i] = _mm512_shuffle_i64x2(a[i], a[i + 4], 0x88);
         b[i + 4] = _mm512_shuffle_i64x2(a[i], a[i + 4], 0xdd);
     }
-    for (int i = 0; i < 8; i++) _mm512_storeu_si512(x + 8 * i, _mm512_permutexvar_epi8(scatter, b[i]));
+    for (int i = 0; i < 8; i++) _mm512_storeu_si512(out + 8 * i, _mm512_permutexvar_epi8(scatter, b[i]));
 #else
     uint64_t keep = 0x00000000ffffffff;
+    for (int i = 0; i < 64; i++) out[i] = in[i] << turn[i] | in[i] >> (-turn[i] & 63);
     for (int j = 32; j; j >>= 1, keep ^= keep << j)
         for (int k = 0; k < 64; k += 2 * j)
             for (int i = k; i < k + j; i++) {
-                uint64_t t = (x[i] >> j ^ x[i + j]) & keep;
-                x[i] ^= t << j;
-                x[i + j] ^= t;
+                uint64_t t = (out[i] >> j ^ out[i + j]) & keep;
+                out[i] ^= t << j;
+                out[i + j] ^= t;
             }
 #endif
 }
