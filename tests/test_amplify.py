@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ import qkdlab
 from qkdlab import _ext
 from qkdlab.bits import Bits
 from qkdlab.errors import BadInput
+from qkdlab.postprocessing import amplify as module
 from qkdlab.postprocessing.amplify import amplify, expand_seed
 
 ODD_SIZES = [(1, 0), (1, 1), (2, 1), (2, 2), (63, 62), (64, 1), (64, 63), (64, 64), (65, 1), (65, 64), (65, 65),
@@ -74,12 +77,60 @@ def test_equals_python_integers(hashing, n, m):
     assert np.array_equal(amplify(Bits.from_numpy(key), m, seed).to_numpy(), by_python_integers(key, m, seed))
 
 
+BLOCK = 1 << 16          # bits in the smallest block of the transform
+
+
+@pytest.mark.parametrize("k", [14, 15, 16])
+@pytest.mark.parametrize("n, m", [(1, 1), (2, 1), (65, 64), (4001, 3999), (BLOCK - 1, 77), (BLOCK, 64), (BLOCK + 1, 65),
+                                  (2 * BLOCK, 1), (2 * BLOCK + 63, 130), (3 * BLOCK - 63, 200)])
+def test_transform_equals_direct_product(hashing, k, n, m):
+    key, seed = (Bits.from_numpy(a) for a in draw(np.random.default_rng(n), n, m))
+    direct = module._direct(key.words, seed.words, n, m)
+    assert Bits.from_bytes(module._by_transform(key.words, seed.words, n, m, k), m) == Bits.from_bytes(direct, m)
+
+
+@pytest.mark.parametrize("n, m", [(BLOCK, BLOCK), (BLOCK + 1, BLOCK + 1), (2 * BLOCK - 1, BLOCK - 1),
+                                  (300_007, 3 * BLOCK), (1_000_003, 300_001)])
+def test_long_keys_equal_parities(hashing, n, m):
+    rng = np.random.default_rng(n)
+    key, seed = draw(rng, n, m)
+    hashed = amplify(Bits.from_numpy(key), m, Bits.from_numpy(seed)).to_numpy()
+    edges = [i for b in range(0, m + 1, BLOCK) for i in (b - 1, b, b + 1)] + [m - 2, m - 1]
+    for i in {i for i in [*edges, *rng.integers(0, m, 60).tolist()] if 0 <= i < m}:
+        assert hashed[i] == by_parity(key, i, seed), i
+
+
+def test_key_held_in_parts_gives_the_same(monkeypatch):
+    n, m = 5 * BLOCK - 5, BLOCK + 9
+    key, seed = (Bits.from_numpy(a) for a in draw(np.random.default_rng(2), n, m))
+    whole = module._by_transform(key.words, seed.words, n, m, 14).tobytes()
+    monkeypatch.setattr(module, "_KEY_BLOCKS", 2)
+    monkeypatch.setattr(module, "_PRODUCTS_AT_ONCE", 100)
+    assert module._by_transform(key.words, seed.words, n, m, 14).tobytes() == whole
+
+
+def test_long_keys_go_by_the_transform_and_short_ones_do_not():
+    assert module._plan(1000, 300) is None
+    assert module._plan(10**6, 3 * 10**5) in (14, 15, 16)
+    assert module._plan(10**8, 3 * 10**7) == 16
+
+
 def test_is_linear_in_key_and_in_seed(hashing):
     rng = np.random.default_rng(5)
-    n, m = 3001, 907
+    n, m = 200_001, 60_007
     (k1, s1), (k2, s2) = ([Bits.from_numpy(a) for a in draw(rng, n, m)] for _ in range(2))
     assert amplify(k1 ^ k2, m, s1) == amplify(k1, m, s1) ^ amplify(k2, m, s1)
     assert amplify(k1, m, s1 ^ s2) == amplify(k1, m, s1) ^ amplify(k1, m, s2)
+
+
+def test_memory_is_bounded():
+    n, m = 10_000_000, 3_000_000
+    key, seed = (Bits.from_numpy(a) for a in draw(np.random.default_rng(1), n, m))
+    tracemalloc.start()
+    amplify(key, m, seed)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * (2 * n + m) / 8
 
 
 @pytest.mark.parametrize("n, m", [(70, 70), (129, 40)])
