@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Compress packed words by a mask."""
-from libc.stdint cimport uint64_t
+"""Compress packed words by a mask; lists of slots as gaps of seven bits a byte."""
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from words cimport popcount, pext
 
 
@@ -24,3 +24,74 @@ def compress(const uint64_t[::1] words, const uint64_t[::1] mask, uint64_t[::1] 
     if words.shape[0]:
         with nogil:
             _compress(&words[0], &mask[0], words.shape[0], &out[0])
+
+
+cdef Py_ssize_t _encode(const int64_t* slots, Py_ssize_t n, uint8_t* out, Py_ssize_t* written) noexcept nogil:
+    cdef Py_ssize_t i, at = 0
+    cdef int64_t last = -1
+    cdef uint64_t gap
+    for i in range(n):
+        if slots[i] <= last:
+            return i
+        gap = <uint64_t>slots[i] - <uint64_t>(last + 1)
+        last = slots[i]
+        while gap >= 128:
+            out[at] = <uint8_t>(gap | 128)
+            gap >>= 7
+            at += 1
+        out[at] = <uint8_t>gap
+        at += 1
+    written[0] = at
+    return n
+
+
+def encode_slots(const int64_t[::1] slots, uint8_t[::1] out):
+    """Write `slots` as gaps, each less one and the first counted from slot -1, in bytes of seven bits (lowest first,
+    bit 7: more follow); `out` has room for 9 bytes a slot.
+
+    Returns ``(good, written)``: how many slots are in order (all, or the place of the first that is not), and bytes.
+    """
+    cdef Py_ssize_t good = 0, written = 0
+    if slots.shape[0]:
+        with nogil:
+            good = _encode(&slots[0], slots.shape[0], &out[0], &written)
+    return good, written
+
+
+cdef Py_ssize_t _decode(const uint8_t* data, Py_ssize_t n, int64_t* out, Py_ssize_t* written) noexcept nogil:
+    cdef Py_ssize_t at = 0, start, k = 0
+    cdef uint64_t gap, slot = 0      # slot: the lowest that may come next, at most 2^63
+    cdef int shift
+    while at < n:
+        start = at
+        gap = data[at] & 127
+        shift = 7
+        while data[at] & 128:
+            at += 1
+            if at == n or shift > 56 or data[at] == 0:      # cut off; beyond 63 bits; longer than it needs to be
+                written[0] = k
+                return start
+            gap |= <uint64_t>(data[at] & 127) << shift
+            shift += 7
+        at += 1
+        if gap >= (<uint64_t>1 << 63) - slot:               # beyond the largest int64
+            written[0] = k
+            return start
+        slot += gap
+        out[k] = <int64_t>slot
+        slot += 1
+        k += 1
+    written[0] = k
+    return n
+
+
+def decode_slots(const uint8_t[::1] data, int64_t[::1] out):
+    """Read what :func:`encode_slots` wrote; `out` has room for a slot a byte.
+
+    Returns ``(good, written)``: how many bytes are well formed (all, or where the first bad gap starts), and slots.
+    """
+    cdef Py_ssize_t good = 0, written = 0
+    if data.shape[0]:
+        with nogil:
+            good = _decode(&data[0], data.shape[0], &out[0], &written)
+    return good, written

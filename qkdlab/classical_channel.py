@@ -83,6 +83,7 @@ class ClassicalChannel(abc.ABC):
     @abc.abstractmethod
     def _read(self, size): ...
 
+    @abc.abstractmethod
     def close(self):
         """Tell the other party that nothing more comes."""
 

@@ -313,7 +313,8 @@ class SecretKey:
     provenance: dict             # simulated or real, settings digest, recording, where the seeds came from
 
     def __repr__(self):
-        return f"<SecretKey {self.key_id}: {len(self.bits)} bits, {'simulated' if self.provenance.get('simulated') else 'real'}>"
+        kind = "simulated" if self.provenance.get("simulated") else "real"
+        return f"<SecretKey {self.key_id}: {len(self.bits)} bits, {kind}>"
 
 
 @dataclass(frozen=True, slots=True)

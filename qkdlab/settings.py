@@ -66,12 +66,16 @@ def _checked(value, kind, field):
             raise BadInput("a number is expected", field=field.name, value=value)
         try:
             value = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise BadInput("a number is expected", field=field.name, value=value) from None
         if not math.isfinite(value):
             raise BadInput("a finite number is expected", field=field.name, value=value)
     elif kind is int:
-        if isinstance(value, bool | str | bytes) or not hasattr(value, "__int__") or int(value) != value:
+        try:
+            whole = not isinstance(value, bool | str | bytes) and int(value) == value
+        except (TypeError, ValueError, OverflowError):      # not a number, NaN, infinite
+            whole = False
+        if not whole:
             raise BadInput("a whole number is expected", field=field.name, value=value)
         value = int(value)
     elif kind in (bool, str, bytes) and not isinstance(value, kind):

@@ -1,48 +1,16 @@
-"""Decoy-state BB84: what is prepared, what is sifted, what is counted.
+"""Decoy-state BB84: what is prepared and what is counted (the messages of sifting are :mod:`..postprocessing.sift`'s).
 
 Alice prepares one of four states in one of several intensities; Bob's passive receiver measures one of two bases. The
 key basis makes key, the test basis is revealed and bounds the phase error. Nothing about an outcome of the key basis is
 ever announced.
 """
 
-import dataclasses
-
 import numpy as np
 
 from .._ext import decoy
 from ..datatypes import DecoyCounts
 
-__all__ = ["Answer", "answer", "pulses_sent", "tally"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Answer:
-    """What Alice says about the slots that Bob announced. Public."""
-
-    keep: np.ndarray             # bool (K,): both chose the same basis
-    intensity: np.ndarray        # uint8 (n,), of the kept slots
-    test_bits: np.ndarray        # uint8 (t,), her bits of the kept test-basis slots
-
-
-def answer(symbols, bob_basis):
-    """Alice's answer to an announcement, and what she keeps to herself.
-
-    Parameters
-    ----------
-    symbols : ndarray of uint8, shape (K,)
-        What she prepared in the announced slots.
-    bob_basis : ndarray of uint8, shape (K,)
-
-    Returns
-    -------
-    Answer
-    ndarray of uint8, shape (n - t,)
-        Her bits of the kept key-basis slots, not announced.
-    """
-    keep = ((symbols >> 1) & 1) == bob_basis
-    kept = symbols[keep]
-    test = bob_basis[keep] == 1
-    return Answer(keep, kept >> 2, kept[test] & 1), kept[~test] & 1
+__all__ = ["pulses_sent", "tally"]
 
 
 def tally(n_intensities, intensity, basis, error):

@@ -1,1 +1,1 @@
-"""Every compiled kernel again in plain NumPy: slow, obvious, of the same signature. The tests compare the two exactly."""
+"""Every compiled kernel again in plain NumPy: slow, obvious, of the same signature. The tests compare the two."""

@@ -1,0 +1,127 @@
+/* Cascade's inner steps over packed words, spelled for the instruction path at hand (see CMakeLists.txt).
+   An interval inside a word is a mask: a run of 2, 4, .. 64 ones, aligned to its length. */
+#ifndef QKD_CASCADE_H
+#define QKD_CASCADE_H
+#include "hot.h"
+#include <stddef.h>
+
+#if defined(__GNUC__)
+#  define qkd_word_parity(x) __builtin_parityll(x)      /* without POPCNT still a few instructions */
+#  define qkd_highest(x) (63 - __builtin_clzll(x))      /* x must not be 0 */
+#else
+#  define qkd_word_parity(x) qkd_parity(x)
+static inline int qkd_highest(uint64_t x) { int i = 0; while (x >>= 1) i++; return i; }
+#endif
+
+/* Spread the low bits of x over the places that mask selects. */
+static inline uint64_t qkd_pdep(uint64_t x, uint64_t mask) {
+#if defined(__BMI2__)
+    return _pdep_u64(x, mask);
+#else
+    uint64_t out = 0;
+    for (; mask; x >>= 1, mask &= mask - 1) if (x & 1) out |= mask & (0 - mask);
+    return out;
+#endif
+}
+
+/* Bit j of the result is the parity of word[j], j < n <= 64. */
+static inline uint64_t qkd_parities(const uint64_t *word, ptrdiff_t n) {
+    uint64_t out = 0;
+    ptrdiff_t j = 0;
+#if defined(__AVX512VPOPCNTDQ__)
+    for (; j + 8 <= n; j += 8) {
+        __m512i ones = _mm512_popcnt_epi64(_mm512_loadu_si512(word + j));
+        out |= (uint64_t)_mm512_test_epi64_mask(ones, _mm512_set1_epi64(1)) << j;
+    }
+#endif
+    for (; j < n; j++) out |= (uint64_t)qkd_word_parity(word[j]) << j;
+    return out;
+}
+
+/* Parities of the left (low) halves of n intervals, packed; half is the length of a half.
+   The last byte is filled up with zeros. */
+static inline void qkd_halves(const uint64_t *word, const uint64_t *mask, int half, ptrdiff_t n, uint8_t *out) {
+#if defined(__AVX512VPOPCNTDQ__)
+    const __m128i by = _mm_cvtsi32_si128(half);
+    for (ptrdiff_t i = 0; i < n; i += 8) {
+        __mmask8 here = n - i < 8 ? (__mmask8)((1 << (n - i)) - 1) : 0xff;
+        __m512i m = _mm512_maskz_loadu_epi64(here, mask + i);
+        __m512i left = _mm512_and_si512(m, _mm512_srl_epi64(m, by));
+        __m512i ones = _mm512_popcnt_epi64(_mm512_and_si512(left, _mm512_maskz_loadu_epi64(here, word + i)));
+        out[i >> 3] = (uint8_t)_mm512_test_epi64_mask(ones, _mm512_set1_epi64(1));
+    }
+#else
+    for (ptrdiff_t i = 0; i < n; i += 8) {
+        unsigned byte = 0;
+        ptrdiff_t end = n - i < 8 ? n - i : 8;
+        for (ptrdiff_t j = 0; j < end; j++) {
+            uint64_t m = mask[i + j];
+            byte |= (unsigned)qkd_word_parity(word[i + j] & m & m >> half) << j;
+        }
+        out[i >> 3] = (uint8_t)byte;
+    }
+#endif
+}
+
+/* Keep the left half of the intervals whose bit is set, the right half of the others. */
+static inline void qkd_narrow(uint64_t *mask, int half, ptrdiff_t n, const uint8_t *left) {
+#if defined(__AVX512F__)
+    const __m128i by = _mm_cvtsi32_si128(half);
+    for (ptrdiff_t i = 0; i < n; i += 8) {
+        __mmask8 here = n - i < 8 ? (__mmask8)((1 << (n - i)) - 1) : 0xff;
+        __m512i m = _mm512_maskz_loadu_epi64(here, mask + i);
+        __m512i low = _mm512_and_si512(m, _mm512_srl_epi64(m, by));
+        _mm512_mask_storeu_epi64(mask + i, here, _mm512_mask_mov_epi64(_mm512_xor_si512(m, low), left[i >> 3], low));
+    }
+#else
+    for (ptrdiff_t i = 0; i < n; i++) {
+        uint64_t low = mask[i] & mask[i] >> half;
+        mask[i] = left[i >> 3] >> (i & 7) & 1 ? low : mask[i] ^ low;
+    }
+#endif
+}
+
+/* Turn each of 64 words left by its own number of bits, then transpose: bit c of the turned in[r] becomes bit r of
+   out[c]. in may be out. */
+static inline void qkd_turn_transpose(const uint64_t *in, const uint8_t *turn, uint64_t *out) {
+#if defined(__GFNI__) && defined(__AVX512VBMI__)
+    /* Blocks of 8 x 8: gather the byte columns of 8 rows, transpose each block, transpose the blocks, scatter back. */
+    const __m512i scatter = _mm512_set_epi64(0x3f372f271f170f07, 0x3e362e261e160e06, 0x3d352d251d150d05,
+        0x3c342c241c140c04, 0x3b332b231b130b03, 0x3a322a221a120a02, 0x3931292119110901, 0x3830282018100800);
+    const __m512i gather = _mm512_set_epi64(0x070f171f272f373f, 0x060e161e262e363e, 0x050d151d252d353d,
+        0x040c141c242c343c, 0x030b131b232b333b, 0x020a121a222a323a, 0x0109111921293139, 0x0008101820283038);
+    const __m512i unit = _mm512_set1_epi64(0x8040201008040201);
+    __m512i a[8], b[8];
+    for (int i = 0; i < 8; i++) {   /* gf2p8affine counts a matrix's rows from the top byte: gather reverses them */
+        __m512i by = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(turn + 8 * i)));
+        __m512i row = _mm512_rolv_epi64(_mm512_loadu_si512(in + 8 * i), by);
+        a[i] = _mm512_gf2p8affine_epi64_epi8(unit, _mm512_permutexvar_epi8(gather, row), 0);
+    }
+    for (int i = 0; i < 8; i += 2) {
+        b[i] = _mm512_unpacklo_epi64(a[i], a[i + 1]);
+        b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        a[i] = _mm512_shuffle_i64x2(b[i], b[i + 2], 0x88);
+        a[i + 2] = _mm512_shuffle_i64x2(b[i], b[i + 2], 0xdd);
+        a[i + 4] = _mm512_shuffle_i64x2(b[i + 4], b[i + 6], 0x88);
+        a[i + 6] = _mm512_shuffle_i64x2(b[i + 4], b[i + 6], 0xdd);
+    }
+    for (int i = 0; i < 4; i++) {
+        b[i] = _mm512_shuffle_i64x2(a[i], a[i + 4], 0x88);
+        b[i + 4] = _mm512_shuffle_i64x2(a[i], a[i + 4], 0xdd);
+    }
+    for (int i = 0; i < 8; i++) _mm512_storeu_si512(out + 8 * i, _mm512_permutexvar_epi8(scatter, b[i]));
+#else
+    uint64_t keep = 0x00000000ffffffff;
+    for (int i = 0; i < 64; i++) out[i] = in[i] << turn[i] | in[i] >> (-turn[i] & 63);
+    for (int j = 32; j; j >>= 1, keep ^= keep << j)
+        for (int k = 0; k < 64; k += 2 * j)
+            for (int i = k; i < k + j; i++) {
+                uint64_t t = (out[i] >> j ^ out[i + j]) & keep;
+                out[i] ^= t << j;
+                out[i + j] ^= t;
+            }
+#endif
+}
+#endif

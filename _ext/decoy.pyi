@@ -1,0 +1,3 @@
+import numpy as np
+
+def tally(intensity: np.ndarray, basis: np.ndarray, error: np.ndarray, out: np.ndarray) -> None: ...

@@ -1,0 +1,184 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Times to slots: phases, histograms, gates, and comparison with a public pattern.
+
+A clock is ``(start, slot, phase, rate)``: at time `start` (ps) it shows ``slot + phase / 2^64`` slots, and it gains
+``rate / 2^64`` slots a picosecond. All of it is integer arithmetic, so hours at gigahertz stay exact and every
+instruction path gives the same slots.
+"""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+
+cdef extern from "match.h" nogil:
+    ctypedef struct cycles_t "qkd_cycles":
+        int64_t slot
+        uint64_t phase
+    cycles_t advance "qkd_advance"(int64_t slot, uint64_t phase, int64_t span, uint64_t rate)
+
+
+def phasors(const int64_t[::1] time, const uint8_t[::1] detector, int64_t start, uint64_t rate, int64_t bin_ps,
+            const int32_t[::1] cosine, int64_t[:, :, ::1] sums, int64_t[::1] count):
+    """Add exp(-2 pi i phase) of each tag to ``sums[detector, (time - start) // bin_ps]`` as (real, imaginary).
+
+    `cosine` is one turn of a cosine, a power of two (at least 4) of integers; `count` counts tags per detector.
+    Every tag must fall into a bin: ``0 <= time - start < sums.shape[1] * bin_ps``.
+    """
+    cdef Py_ssize_t i, n = time.shape[0], size = cosine.shape[0], at, bin_index
+    cdef uint64_t phase, half
+    cdef int64_t span
+    cdef int shift = 64
+    while (<Py_ssize_t>1 << (64 - shift)) < size:
+        shift -= 1
+    half = (<uint64_t>1) << (shift - 1)
+    with nogil:
+        for i in range(n):
+            span = time[i] - start
+            phase = <uint64_t>span * rate + half
+            at = <Py_ssize_t>(phase >> shift)
+            bin_index = span // bin_ps
+            sums[detector[i], bin_index, 0] += cosine[at]
+            sums[detector[i], bin_index, 1] -= cosine[(at + 3 * (size >> 2)) & (size - 1)]
+            count[detector[i]] += 1
+
+
+def histogram(const int64_t[::1] time, const uint8_t[::1] detector, const int64_t[::1] delay, int64_t start,
+              uint64_t phase, uint64_t rate, int32_t[:, ::1] counts):
+    """Add each tag to ``counts[detector, bin]``, bins of equal phase, a power of two of them (at least 2)."""
+    cdef Py_ssize_t i, n = time.shape[0]
+    cdef int shift = 64
+    while (<Py_ssize_t>1 << (64 - shift)) < counts.shape[1]:
+        shift -= 1
+    with nogil:
+        for i in range(n):
+            counts[detector[i], (phase + <uint64_t>(time[i] - delay[detector[i]] - start) * rate) >> shift] += 1
+
+
+def gate(const int64_t[::1] time, const uint8_t[::1] detector, const int64_t[::1] delay, int64_t start, int64_t slot,
+         uint64_t phase, uint64_t rate, uint64_t low, uint64_t width, int64_t[::1] slot_out, uint8_t[::1] detector_out,
+         int32_t[:, ::1] counts):
+    """Keep the tags whose phase lies in ``[low, low + width)``; write their slot and detector, return how many.
+
+    `delay` (ps) is taken off each detector's times first. All tags, kept or not, are added to the phase histogram
+    `counts` as in :func:`histogram`. The outputs hold as many elements as there are tags.
+    """
+    cdef Py_ssize_t i, n = time.shape[0], kept = 0
+    cdef cycles_t at
+    cdef int shift = 64
+    while (<Py_ssize_t>1 << (64 - shift)) < counts.shape[1]:
+        shift -= 1
+    with nogil:
+        for i in range(n):
+            at = advance(slot, phase, time[i] - delay[detector[i]] - start, rate)
+            counts[detector[i], at.phase >> shift] += 1
+            slot_out[kept] = at.slot          # overwritten by the next tag if this one is not kept
+            detector_out[kept] = detector[i]
+            kept += at.phase - low < width
+    return kept
+
+
+cdef inline int64_t _modulo(int64_t a, int64_t b) noexcept nogil:
+    cdef int64_t r = a % b
+    return r + b if r < 0 else r
+
+
+def tally(const int64_t[::1] slot, const uint8_t[::1] detector, int32_t[:, ::1] counts):
+    """Count clicks by their place in the frame: ``counts[detector, slot mod counts.shape[1]] += 1``."""
+    cdef Py_ssize_t i, n = slot.shape[0]
+    cdef int64_t frame = counts.shape[1]
+    with nogil:
+        for i in range(n):
+            counts[detector[i], _modulo(slot[i], frame)] += 1
+
+
+def place(const int64_t[::1] slot, const uint8_t[::1] detector, const int64_t[::1] offset, int64_t frame_slots,
+          int64_t header_slots, const uint8_t[::1] pattern, int64_t[::1] slot_out, uint8_t[::1] detector_out,
+          int64_t[::1] score):
+    """Shift slots by their detector's `offset` and drop the headers and what lies before slot 0; return how many stay.
+
+    ``score[on]`` counts the clicks whose place in the frame is inside `pattern`, by the value (0 or 1) found there.
+    """
+    cdef Py_ssize_t i, n = slot.shape[0], kept = 0, pattern_slots = pattern.shape[0]
+    cdef int64_t at, within
+    with nogil:
+        for i in range(n):
+            at = slot[i] + offset[detector[i]]
+            within = _modulo(at, frame_slots)
+            slot_out[kept] = at
+            detector_out[kept] = detector[i]
+            kept += (within >= header_slots) & (at >= 0)
+            if within < pattern_slots and at >= 0:
+                score[pattern[within]] += 1
+    return kept
+
+
+def settle(int64_t[::1] slot, uint8_t[::1] detector):
+    """Sort by slot in place, stably, by insertion: for nearly sorted clicks, where few stand out of line."""
+    cdef Py_ssize_t i, j, n = slot.shape[0]
+    cdef int64_t s
+    cdef uint8_t d
+    with nogil:
+        for i in range(1, n):
+            if slot[i - 1] > slot[i]:
+                s, d, j = slot[i], detector[i], i
+                while j > 0 and slot[j - 1] > s:
+                    slot[j], detector[j] = slot[j - 1], detector[j - 1]
+                    j -= 1
+                slot[j], detector[j] = s, d
+
+
+def combine(const int64_t[::1] slot, const uint8_t[::1] detector, int64_t[::1] slot_out, uint8_t[::1] fired):
+    """One entry a slot: bit ``d`` of `fired` says that detector ``d`` clicked in it. Slots sorted; returns how many."""
+    cdef Py_ssize_t i, n = slot.shape[0], at = 0
+    cdef int64_t last
+    cdef uint8_t seen
+    if n == 0:
+        return 0
+    with nogil:
+        last, seen = slot[0], 0
+        for i in range(n):
+            if slot[i] != last:
+                at += 1
+                last, seen = slot[i], 0
+            seen |= <uint8_t>(1 << detector[i])
+            slot_out[at] = last
+            fired[at] = seen
+    return at + 1
+
+
+def decide(const uint8_t[::1] fired, const uint8_t[:, ::1] table, const uint8_t[::1] draws, uint8_t[::1] basis,
+           uint8_t[::1] outcome):
+    """Basis and outcome of each slot: bits 1 and 0 of ``table[fired, draw]``.
+
+    Where several detectors fired, `draw` is the next of `draws`, otherwise 0; `draws` must hold one for each such slot.
+    """
+    cdef Py_ssize_t i, used = 0
+    cdef uint8_t f, value
+    with nogil:
+        for i in range(fired.shape[0]):
+            f = fired[i]
+            if f & (f - 1):
+                value = table[f, draws[used]]
+                used += 1
+            else:
+                value = table[f, 0]
+            basis[i] = value >> 1
+            outcome[i] = value & 1
+
+
+def matches(const int64_t[::1] row, const int64_t[::1] place, const uint64_t[:, ::1] patterns, Py_ssize_t first,
+            int64_t[::1] on, int64_t[::1] used):
+    """Compare clicks with consecutive packed patterns, for every candidate number of the first pattern.
+
+    For candidate ``c``, click ``i`` meets bit ``place[i]`` of ``patterns[c + row[i]]``: `on` counts the set bits,
+    `used` the clicks whose pattern exists, that is ``c + row[i] >= first``. `patterns` reaches the last row needed.
+    """
+    cdef Py_ssize_t c, i, n = row.shape[0], at
+    cdef int64_t hits, seen
+    with nogil:
+        for c in range(on.shape[0]):
+            hits = seen = 0
+            for i in range(n):
+                at = c + row[i]
+                if at >= first:
+                    seen += 1
+                    hits += (patterns[at, place[i] >> 6] >> (place[i] & 63)) & 1
+            on[c] = hits
+            used[c] = seen

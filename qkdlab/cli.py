@@ -1,0 +1,212 @@
+"""The command line. ``--json`` prints exactly one JSON object on stdout; progress goes to stderr.
+
+Exit code 0: done. 1: ran, but no key (the output says why). 2: bad input or usage, one line on stderr.
+"""
+
+import argparse
+import importlib.resources
+import json
+import pathlib
+import sys
+
+from .errors import BadInput
+
+__all__ = ["main"]
+
+
+def main(argv=None):
+    """Run one command; returns the exit code."""
+    try:
+        arguments = _parser().parse_args(argv)
+        return arguments.run(arguments) or 0
+    except BadInput as error:
+        print(f"qkdlab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("qkdlab: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message):
+        raise BadInput(f"{message}; see `{self.prog} --help`")
+
+
+def _parser():
+    parser = _Parser(prog="qkdlab", description="Decoy-state QKD: from time tags to a secret key. "
+                                                "Without a command it plays the shipped recording to a key.")
+    parser.set_defaults(run=_demo)
+    commands = parser.add_subparsers(title="commands", metavar="", parser_class=_Parser)
+
+    def command(name, run, help):
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.set_defaults(run=run)
+        return sub
+
+    def json_flag(sub):
+        sub.add_argument("--json", action="store_true", help="print one JSON object and nothing else on stdout")
+
+    sub = command("lab", _lab, "open JupyterLab on the notebooks")
+    sub.add_argument("--port", type=int, help="port on loopback (default: a free one)")
+    sub.add_argument("--no-browser", action="store_true", help="only print the address and serve")
+
+    sub = command("simulate", _simulate, "simulate a link and record it like a real one")
+    sub.add_argument("config", metavar="CONFIG.toml")
+    sub.add_argument("-o", "--output", required=True, metavar="RUN")
+    sub.add_argument("--seed", type=int, help="whole number that fixes everything (default: the system's entropy)")
+    sub.add_argument("--seconds", type=float, default=1.0, help="link time to record (default: 1)")
+    sub.add_argument("--format", choices=("h5", "ptu"), default="h5",
+                     help="h5: one HDF5 file (default); ptu: a folder with a PicoQuant file, the sender's record and "
+                          "the settings")
+
+    sub = command("distill", _distill, "turn a recording into a key and a report")
+    sub.add_argument("recording", metavar="RUN")
+    sub.add_argument("--proof", help="security analysis (default: the recording's own, else lim2014)")
+    sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                     help="change one distillation setting, for example eps_sec=1e-10; may be repeated")
+    json_flag(sub)
+
+    sub = command("keylength", _keylength, "counts to a bound, every intermediate shown")
+    sub.add_argument("counts", metavar="COUNTS.json")
+    json_flag(sub)
+
+    sub = command("inspect", _inspect, "say what a time-tag file holds")
+    sub.add_argument("file", metavar="FILE")
+    json_flag(sub)
+
+    sub = command("convert", _convert, "write a time-tag file in another format (by its ending)")
+    sub.add_argument("input", metavar="IN")
+    sub.add_argument("output", metavar="OUT")
+    return parser
+
+
+# ------------------------------------------------------------------------------------------------------ commands
+
+
+def _demo(arguments):
+    with importlib.resources.as_file(importlib.resources.files("qkdlab.datasets") / "demo") as folder:
+        print("Playing the shipped recording: 0.6 s of a decoy-state BB84 link over 50 km, as a time tagger writes it.\n")
+        code = _play(folder, None)
+    print("\nWhat next:\n"
+          "  qkdlab lab                    open the notebooks: a first key, step by step; a live link with sliders\n"
+          "  qkdlab inspect FILE           what a time-tag file holds\n"
+          "  qkdlab distill RUN            your own recording to a key\n"
+          "  qkdlab --help                 everything else")
+    return code
+
+
+def _lab(arguments):
+    from .lab import open_lab
+
+    return open_lab(port=arguments.port, browser=not arguments.no_browser)
+
+
+def _simulate(arguments):
+    from . import store
+
+    path = store.record(arguments.config, arguments.output, seconds=arguments.seconds, seed=arguments.seed,
+                        form=arguments.format)
+    print(f"recorded {path}; next: qkdlab distill {path}", file=sys.stderr)
+
+
+def _distill(arguments):
+    from .datasets import open as open_recording
+
+    recording = open_recording(arguments.recording)
+    distill = _changed(getattr(recording, "distill", None), arguments)
+    if not arguments.json:
+        return _play(arguments.recording, distill, recording)
+    report = _run(recording, distill)
+    print(json.dumps(report, allow_nan=False))
+    return 0 if report["secret_bits"] else 1
+
+
+def _changed(distill, arguments):
+    """The recording's distillation settings with those of the command line."""
+    import tomllib
+
+    from .datatypes import DistillSettings
+    from .settings import from_table, to_table
+
+    table = to_table(distill or DistillSettings())
+    for change in arguments.set:
+        name, equals, value = change.partition("=")
+        if not equals:
+            raise BadInput("NAME=VALUE is expected", where="--set", value=change)
+        try:
+            table[name.strip()] = tomllib.loads(f"x = {value}")["x"]
+        except tomllib.TOMLDecodeError:
+            table[name.strip()] = value.strip()
+    if arguments.proof:
+        table["proof"] = arguments.proof
+    return from_table(DistillSettings, table, "distillation settings")
+
+
+def _run(recording, distill, listen=None):
+    """A recording through a session, with a progress bar on stderr."""
+    import tqdm
+
+    from .session import Session
+
+    session = Session(recording, distill)
+    bar = tqdm.tqdm(unit=" key bits", desc="sifting", file=sys.stderr, disable=None, leave=False)
+
+    def show(event):
+        if event.step == "block":
+            bar.update(event["sifted_key_bits"] - bar.n)
+        elif event.step == "reconcile":
+            bar.set_description_str("correcting")
+            bar.set_postfix(rounds=event["rounds"], leaked_bits=event["leak_bits"])
+
+    session.subscribe(show)
+    if listen:
+        session.subscribe(listen)
+    try:
+        return session.run()
+    finally:
+        bar.close()
+
+
+def _play(path, distill, recording=None):
+    """Distil with every step told in words."""
+    from .datasets import open as open_recording
+    from .report import as_text
+
+    report = _run(recording or open_recording(path), distill)
+    print(as_text(report))
+    return 0 if report["secret_bits"] else 1
+
+
+def _keylength(arguments):
+    from . import proofs
+    from .report import keylength_text
+
+    try:
+        document = json.loads(pathlib.Path(arguments.counts).read_text())
+    except OSError as error:
+        raise BadInput(error.strerror, where=arguments.counts) from None
+    except ValueError as error:
+        raise BadInput(f"not valid JSON: {error}", where=arguments.counts) from None
+    result = proofs.keylength(document, where=arguments.counts)
+    print(json.dumps(result, allow_nan=False) if arguments.json else keylength_text(result))
+    return 0 if result["length"] else 1
+
+
+def _inspect(arguments):
+    from .datasets import inspect
+    from .report import inspect_text
+
+    info = inspect(arguments.file)
+    print(json.dumps(info, allow_nan=False) if arguments.json else inspect_text(arguments.file, info))
+
+
+def _convert(arguments):
+    from .datasets import convert
+
+    for note in convert(arguments.input, arguments.output):
+        print(f"note: {note}", file=sys.stderr)
+    print(f"wrote {arguments.output}", file=sys.stderr)

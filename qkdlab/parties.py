@@ -1,0 +1,347 @@
+"""Alice and Bob: two objects that share nothing but messages on the classical channel.
+
+Bob drives, Alice serves; each may be a thread, a process or a host. Both keep the same public counts and compute the
+same bound from them, so neither has to believe the other's arithmetic. What was leaked is what the channel counted.
+
+Messages, in order: ``hello``; then for each stretch of clicks ``clicks``, ``sifted``, ``test-errors``; then for each
+block ``distill``, ``cascade-seed``, ``cascade-ask``/``cascade-answer`` ..., ``verify``, ``verified``, ``amplify`` (or
+``discard``); at last ``bye``.
+"""
+
+import dataclasses
+import hashlib
+import struct
+import time
+
+import numpy as np
+
+from .accounting import block_bound, efficiency, expected_qber, no_key, only_sent
+from .bits import Bits
+from .datatypes import Bound, DecoyCounts, SecretKey
+from .entropy import entropy
+from .errors import BadInput
+from .postprocessing import reconcile, sift, verify
+from .postprocessing.amplify import amplify
+from .protocols import bb84
+
+_SLOTS = struct.Struct("<Q")     # how many secret slots a stretch of clicks covers
+
+__all__ = ["Alice", "Bob", "BlockReport", "from_system", "replayed"]
+
+
+def from_system(n_bytes, purpose):
+    """Random bytes for a live link: the operating system's entropy, whatever the purpose."""
+    return entropy(n_bytes)
+
+
+def replayed(public_seed):
+    """Random bytes for a replay: expanded from the recording's public seed, so that the same recording and the same
+    settings give the same key. The expansion (SHAKE-256) is computational, not information-theoretic; a bound that
+    rests on it says so."""
+
+    def draw(n_bytes, purpose):
+        return hashlib.shake_256(public_seed + purpose.encode()).digest(n_bytes)
+
+    return draw
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BlockReport:
+    """What came of one block. Public: counts, lengths and ids, never a bit of key."""
+
+    block: int
+    counts: DecoyCounts
+    bound: Bound
+    reconciliation: dict | None      # leak_bits, transcript_bits, rounds, corrected, f_ec, verified
+    verification_bits: int
+    key_id: str | None
+    seconds: dict
+
+    @property
+    def secret_bits(self):
+        """Length of the key that came out."""
+        return self.bound.length if self.key_id else 0
+
+
+class _Party:
+    """What both parties do alike: keep the public counts, compute the bound, hold the key."""
+
+    def __init__(self, agreement, channel, draw, provenance):
+        self.agreement, self.channel, self.draw, self.provenance = agreement, channel, draw, provenance
+        self.keys = []
+        self.block = 0
+        self._last_slot = -1
+        self._clear()
+
+    def _clear(self):
+        n = len(self.agreement.source.intensities)
+        self.counts = DecoyCounts.zeros(n)
+        self._stretches = []             # of SiftedKey, key basis
+        self._start = dict(self.channel.leaked)
+
+    def _keep(self, sifted, counts, n_slots):
+        self._stretches.append(sifted)
+        self.counts = self.counts + counts + only_sent(self.agreement.source, n_slots)
+
+    def _after(self, slots):
+        """Refuse slots that were announced before: a bit counted twice is no key."""
+        if len(slots) and slots[0] <= self._last_slot:
+            raise ValueError(f"slot {slots[0]} is not after {self._last_slot}, the last one announced")
+        self._last_slot = int(slots[-1]) if len(slots) else self._last_slot
+
+    def _leaked(self, kind):
+        return self.channel.leaked[kind] - self._start.get(kind, 0)
+
+    def _sifted(self):
+        return Bits.concatenate(s.bits for s in self._stretches)
+
+    def _bound(self, key_errors):
+        errors = self.counts.errors.copy()
+        errors[:, 0] = key_errors
+        self.counts = dataclasses.replace(self.counts, errors=errors)
+        bound = block_bound(self.agreement, self.counts, leak_bits=self._leaked("cascade-answer"))
+        return dataclasses.replace(bound, assumptions=(*bound.assumptions, *self.provenance.get("assumptions", ())))
+
+    def _amplify(self, bits, message, bound):
+        length, = struct.unpack_from("<Q", message)
+        if length != bound.length:
+            raise ValueError(f"the parties disagree on the key length: {length} and {bound.length}")
+        seed = Bits.from_bytes(message[8:], len(bits) + length - 1)
+        public = self.agreement.digest().encode() + struct.pack("<Q", self.block) + message
+        key_id = hashlib.sha256(public).hexdigest()[:16]
+        self.keys.append(SecretKey(amplify(bits, length, seed), key_id, dict(bound.epsilons), dict(self.provenance)))
+        return key_id
+
+    def sha256(self):
+        """Digest of all keys so far, one after the other; None where there is none."""
+        return Bits.concatenate(k.bits for k in self.keys).sha256() if self.keys else None
+
+
+class Alice(_Party):
+    """The party that prepared.
+
+    Parameters
+    ----------
+    choices : object with ``at(slots)``
+        What she prepared (see :mod:`qkdlab.choices`).
+    agreement : Agreement
+    channel : ClassicalChannel
+        Her end.
+    draw : callable
+        ``draw(n_bytes, purpose) -> bytes``: :func:`from_system` on a live link, :func:`replayed` for a recording.
+    provenance : dict
+        Goes into each key: whether it is simulated, the settings' digest, the recording.
+    """
+
+    def __init__(self, choices, agreement, channel, draw=from_system, provenance=()):
+        super().__init__(agreement, channel, draw, dict(provenance))
+        self._choices = choices
+
+    def serve(self):
+        """Answer until Bob says good-bye."""
+        answers = {"hello": self._hello, "clicks": self._clicks, "distill": self._distill, "discard": self._discard}
+        while True:
+            kind, payload = self.channel.listen()
+            if kind == "bye":
+                return
+            if kind not in answers:
+                raise ValueError(f"classical channel: '{kind}' came, which Alice does not answer here")
+            answers[kind](payload)
+
+    def _hello(self, payload):
+        mine = self.agreement.digest().encode()
+        self.channel.send("hello", mine + struct.pack("<Q", self._choices.repeats_after or 0))
+        if payload != mine:
+            raise BadInput("the two parties hold different settings", field="settings digest")
+
+    def _clicks(self, payload):
+        n_slots, = _SLOTS.unpack_from(payload)
+        slots, basis = sift.read_announcement(payload[_SLOTS.size :])
+        self._after(slots)
+        symbols = np.where(basis == 1, 0, 2).astype(np.uint8)       # never prepared: the other basis, so not kept
+        prepared = self._choices.covers(slots)
+        symbols[prepared] = self._choices.at(slots[prepared])
+        bit, mine, intensity = symbols & 1, (symbols >> 1) & 1, symbols >> 2
+        n = len(self.agreement.source.intensities)
+        self.channel.send("sifted", sift.answer(bit, mine, intensity, basis, n))
+        kept = sift.same_basis(mine, basis)
+        counts = bb84.tally(n, intensity[kept], basis[kept], np.zeros_like(basis[kept]))
+        errors = np.frombuffer(self.channel.hear("test-errors"), "<i8")
+        if errors.shape != (n,) or (errors < 0).any() or (errors > counts.clicks[:, 1]).any():
+            raise ValueError("classical channel: impossible numbers of test-basis errors came")
+        counts = dataclasses.replace(counts, errors=np.stack([np.zeros_like(errors), errors], axis=1))
+        self._keep(sift.sifted(slots[kept], bit[kept], basis[kept], intensity[kept], code=0), counts, n_slots)
+
+    def _discard(self, payload):
+        self._clear()
+        self.block += 1
+
+    def _distill(self, payload):
+        qber, = struct.unpack("<d", payload)
+        seed = self.draw(8, f"cascade {self.block}")
+        self.channel.send("cascade-seed", seed)
+        bits = self._sifted()
+        reference = reconcile.Reference(bits, qber, seed=int.from_bytes(seed, "little"),
+                                        frame_bits=self.agreement.distill.frame_bits)
+        reconcile.run_alice(self.channel, reference)
+        size = verify.tag_bits(self.agreement.distill.eps_cor)
+        seed = self.draw(verify.SEED_BYTES, f"verify {self.block}")
+        self.channel.send("verify", seed + verify.tag(bits, seed, size), key_bits=size)
+        verified, errors = _read_verified(self.channel.hear("verified"), self.counts)
+        if verified:
+            bound = self._bound(errors)
+            if bound.length:
+                need = (len(bits) + bound.length - 1 + 7) // 8
+                message = struct.pack("<Q", bound.length) + self.draw(need, f"amplify {self.block}")
+                self.channel.send("amplify", message)
+                self._amplify(bits, message, bound)
+        self._discard(b"")
+
+
+class Bob(_Party):
+    """The party that detected, and that drives.
+
+    Parameters are those of :class:`Alice`, without choices: he is handed clicks.
+    """
+
+    def __init__(self, agreement, channel, draw=from_system, provenance=()):
+        super().__init__(agreement, channel, draw, dict(provenance))
+        self._repeats_after = 0
+        self._slots = None               # first and last slot of everything announced so far
+
+    def hello(self):
+        """Compare settings with Alice.
+
+        Raises
+        ------
+        BadInput
+            Where they differ.
+        """
+        mine = self.agreement.digest().encode()
+        self.channel.send("hello", mine)
+        reply = self.channel.hear("hello")
+        if reply[:-8] != mine:
+            raise BadInput("the two parties hold different settings", field="settings digest")
+        self._repeats_after, = struct.unpack("<Q", reply[-8:])
+
+    def bye(self):
+        """End Alice's service."""
+        self.channel.send("bye")
+
+    @property
+    def sifted_key_bits(self):
+        """Key-basis bits waiting in the present block."""
+        return sum(map(len, self._stretches))
+
+    def announce(self, clicks, n_slots):
+        """Sift a stretch of clicks.
+
+        Parameters
+        ----------
+        clicks : Clicks
+        n_slots : int
+            How many of Alice's (secret) slots the stretch covers.
+        """
+        if len(clicks):
+            self._slots = (self._slots[0] if self._slots else int(clicks.slot[0]), int(clicks.slot[-1]))
+        self._after(clicks.slot)
+        self.channel.send("clicks", _SLOTS.pack(n_slots) + sift.announce(clicks))
+        n = len(self.agreement.source.intensities)
+        reply = sift.read_answer(self.channel.hear("sifted"), clicks.basis, n)
+        slot, basis, outcome = clicks.slot[reply.kept], clicks.basis[reply.kept], clicks.outcome[reply.kept]
+        error = np.zeros_like(outcome)
+        error[basis == 1] = outcome[basis == 1] ^ reply.test_bit
+        counts = bb84.tally(n, reply.intensity, basis, error)
+        self.channel.send("test-errors", counts.errors[:, 1].astype("<i8").tobytes())
+        self._keep(sift.sifted(slot, outcome, basis, reply.intensity, code=0), counts, n_slots)
+
+    def distill(self, progress=lambda rounds, leak_bits: None):
+        """Turn the present block into key and start the next one.
+
+        Parameters
+        ----------
+        progress : callable
+            ``progress(rounds, leak_bits)``, called while Cascade runs.
+
+        Returns
+        -------
+        BlockReport
+        """
+        seconds, clock = {}, time.perf_counter()
+        reason = self._give_up_early()
+        if reason:
+            return self._finish(no_key(self.agreement, self.counts, reason), None, 0, None, seconds, say=True)
+        bits, corrected, stats = self._reconcile(progress)
+        seconds["reconcile"], clock = time.perf_counter() - clock, time.perf_counter()
+        verified, size, errors = self._verify(bits, corrected)
+        seconds["verify"], clock = time.perf_counter() - clock, time.perf_counter()
+        stats["verified"] = verified
+        if not verified:
+            reason = ("the corrected keys still differ (verification hash): the block is thrown away, "
+                      "with all that was said about it")
+            return self._finish(no_key(self.agreement, self.counts, reason), stats, size, None, seconds)
+        bound = self._bound(errors)
+        stats["f_ec"] = efficiency(self._leaked("cascade-answer"), len(bits), int(errors.sum()))
+        seconds["bound"], clock = time.perf_counter() - clock, time.perf_counter()
+        key_id = self._amplify(corrected, self.channel.hear("amplify"), bound) if bound.length else None
+        seconds["amplify"] = time.perf_counter() - clock
+        return self._finish(bound, stats, size, key_id, seconds)
+
+    def _give_up_early(self):
+        """Why Cascade need not even start, in plain words; or None."""
+        if not self.sifted_key_bits:
+            return "no detection in the key basis: is the shutter open?"
+        if self._repeats_after and self._slots[1] - self._slots[0] >= self._repeats_after:
+            return (f"the sender's pattern repeats after {self._repeats_after:,} slots: bits sent twice are not secret; "
+                    "use a longer pattern or drawn choices")
+        qber = self.counts.qber(1)
+        if qber is None:
+            return "no detection in the test basis: without it nothing bounds what Eve knows"
+        if qber > self.agreement.distill.abort_qber:
+            return (f"the error rate in the test basis, {100 * qber:.1f} %, is above the abort line of "
+                    f"{100 * self.agreement.distill.abort_qber:.1f} %: someone listens, or the link is misaligned")
+        return None
+
+    def _reconcile(self, progress):
+        qber = expected_qber(self.counts)
+        self.channel.send("distill", struct.pack("<d", qber))
+        seed = int.from_bytes(self.channel.hear("cascade-seed"), "little")
+        bits = self._sifted()
+        corrector = reconcile.Corrector(bits, qber, seed=seed, frame_bits=self.agreement.distill.frame_bits)
+        before = dict(self.channel.sent), dict(self.channel.heard)
+        reconcile.run_bob(self.channel, corrector, progress)
+        said = sum(8 * (now[k] - was.get(k, 0)) for now, was in zip((self.channel.sent, self.channel.heard), before,
+                                                                   strict=True) for k in now if k.startswith("cascade"))
+        leak = self._leaked("cascade-answer")
+        stats = {"leak_bits": leak, "transcript_bits": said, "rounds": corrector.rounds,
+                 "corrected": corrector.corrected, "f_ec": None, "verified": False}
+        return bits, corrector.bits, stats
+
+    def _verify(self, bits, corrected):
+        """Compare the hash; where it agrees, say how many key-basis errors each intensity had."""
+        size = verify.tag_bits(self.agreement.distill.eps_cor)
+        message = self.channel.hear("verify")
+        seed, tag = message[: verify.SEED_BYTES], message[verify.SEED_BYTES :]
+        verified = verify.tag(corrected, seed, size) == tag
+        flipped = (bits ^ corrected).to_numpy()
+        intensity = np.concatenate([s.intensity for s in self._stretches])
+        errors = np.bincount(intensity[flipped == 1], minlength=len(self.counts.clicks))
+        errors = errors if verified else np.zeros_like(errors)
+        self.channel.send("verified", struct.pack("<?", verified) + errors.astype("<i8").tobytes())
+        return verified, size, errors
+
+    def _finish(self, bound, stats, verification_bits, key_id, seconds, say=False):
+        if say:
+            self.channel.send("discard", b"")
+        report = BlockReport(self.block, self.counts, bound, stats, verification_bits, key_id, seconds)
+        self._clear()
+        self.block += 1
+        return report
+
+
+def _read_verified(payload, counts):
+    """Whether the hash agreed, and the key-basis errors of each intensity."""
+    errors = np.frombuffer(payload[1:], "<i8")
+    if errors.shape != (len(counts.clicks),) or (errors < 0).any() or (errors > counts.clicks[:, 0]).any():
+        raise ValueError("classical channel: impossible numbers of key-basis errors came")
+    return bool(payload[0]), errors

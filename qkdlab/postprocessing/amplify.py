@@ -1,0 +1,196 @@
+"""Privacy amplification: a shorter key of which Eve knows nothing, by a random Toeplitz matrix over GF(2).
+
+With a uniform seed two different keys collide with probability exactly 2^-length: Toeplitz matrices are a universal_2
+family (Carter & Wegman, J. Comput. Syst. Sci. 18, 143, 1979; Krawczyk, CRYPTO '94), which is all that the leftover hash
+lemma asks for (Renner, PhD thesis, ETH 2005, theorem 5.5.1). The arithmetic is exact at every size: nothing is rounded.
+"""
+
+import hashlib
+import math
+import operator
+
+import numpy as np
+
+from .. import _ext
+from ..bits import Bits
+from ..errors import BadInput
+
+__all__ = ["amplify", "expand_seed"]
+
+
+def amplify(key, length, seed):
+    """Hash `key` to `length` bits: ``out[i] = XOR_j T[i, j] key[j]`` with ``T[i, j] = seed[i - j + n - 1]``.
+
+    Parameters
+    ----------
+    key : Bits
+        n bits, equal on both sides by now.
+    length : int
+        Bits of the secret key, 0 to n, as a proof allows.
+    seed : Bits or array_like of 0 and 1
+        Exactly ``max(n + length - 1, 0)`` bits, uniformly random, independent of the key, and public only after the
+        key was fixed. It may be used for one key only.
+
+    Returns
+    -------
+    Bits
+        `length` bits.
+
+    Raises
+    ------
+    BadInput
+        Where `length` is negative or above n, the seed has another length, or a type does not fit.
+    """
+    n, length, seed = _checked(key, length, seed)
+    if length == 0:
+        return Bits.from_numpy([])
+    # Bit i + n - 1 of the polynomial product seed(x) key(x) is out[i]. With the seed moved up by one bit and the key by
+    # as many as fill its last block, the hash begins where a block of the product begins.
+    plan = _plan(n, length)
+    if plan is None:
+        out = _direct(key.words, seed.words, n, length)
+    else:
+        out = _by_transform(key.words, seed.words, n, length, plan)
+    return Bits.from_bytes(out, length)
+
+
+def expand_seed(seed, n_bits):
+    """A long seed from a short one: the first `n_bits` bits of SHAKE256.
+
+    For replays and for links that cannot carry a whole Toeplitz seed. A seed made this way is only computationally
+    indistinguishable from a uniform one: the key is then no longer secure information-theoretically, which whoever
+    uses it must name among the assumptions.
+
+    Parameters
+    ----------
+    seed : bytes
+        Public.
+    n_bits : int
+        At least 0.
+
+    Returns
+    -------
+    Bits
+        `n_bits` bits, the same on every machine.
+    """
+    if not isinstance(seed, bytes | bytearray | memoryview):
+        raise BadInput(f"bytes are expected, got {type(seed).__name__}", field="seed")
+    n_bits = _whole(n_bits, "n_bits")
+    return Bits.from_bytes(hashlib.shake_256(b"qkdlab seed 1:" + bytes(seed)).digest((n_bits + 7) // 8), n_bits)
+
+
+def _checked(key, length, seed):
+    if not isinstance(key, Bits):
+        raise BadInput(f"Bits are expected, got {type(key).__name__}", field="key")
+    n, length = len(key), _whole(length, "length")
+    if length > n:
+        raise BadInput(f"a key of {n} bits cannot be amplified to more", field="length", value=length)
+    if not isinstance(seed, Bits):
+        try:
+            seed = Bits.from_numpy(seed)
+        except (ValueError, TypeError) as error:
+            raise BadInput(f"Bits or an array of 0 and 1 is expected: {error}", field="seed") from None
+    need = max(n + length - 1, 0)
+    if len(seed) != need:
+        raise BadInput(f"{n} bits to {length} take a seed of n + length - 1 = {need} bits", field="seed",
+                       value=f"{len(seed)} bits")
+    return n, length, seed
+
+
+def _whole(value, field):
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        value = operator.index(value)
+    except TypeError:
+        raise BadInput("a whole number is expected", field=field, value=value) from None
+    if value < 0:
+        raise BadInput("must be at least 0", field=field, value=value)
+    return value
+
+
+def _shifted(words, by, start, stop):
+    """Words `start` to `stop` of a string of bits moved up by `by` bits, with zeros before and after it."""
+    out = np.zeros(stop - start, np.uint64)
+    skip, by = divmod(by, 64)
+    for first, move in ((start - skip, lambda w: w << np.uint64(by)),
+                        (start - skip - 1, lambda w: w >> np.uint64(64 - by))):
+        low, high = max(first, 0), min(first + len(out), len(words))
+        if low < high:
+            out[low - first : high - first] |= move(words[low:high])
+        if by == 0:
+            break
+    return out
+
+
+def _direct(key, seed, n, length):
+    """Word by word: for short keys."""
+    out = np.zeros((length + 63) // 64, np.uint64)
+    shifted = _shifted(key, 64 * len(key) - n, 0, len(key))
+    _ext.hashing.product(_shifted(seed, 1, 0, len(key) + len(out)), shifted, out)
+    return out.tobytes()
+
+
+# ---------------------------------------------------------------------------------------------------- long keys
+
+# Products of 64-bit words, and of transformed blocks, that take as long as one transform of 2^14 places (measured).
+_WORD_PRODUCTS = {"portable": 5_000, "avx2": 20_000, "avx512": 8_000}[_ext.path]
+_BLOCK_PRODUCTS = {"portable": 6, "avx2": 5, "avx512": 17}[_ext.path]
+_KEY_BLOCKS = 128           # key blocks held transformed at a time: bounds the memory
+_PRODUCTS_AT_ONCE = 1 << 19   # of cells, in one call: some 0.1 s on the slowest path, so that it can be interrupted
+
+
+def _plan(n, length):
+    """log2 of the block's places for the least work, or None where the direct product is less."""
+    best, least = None, ((n + 63) // 64) * ((length + 63) // 64) / _WORD_PRODUCTS
+    for k in (14, 15, 16):
+        n_key, n_out = _blocks(n, k), _blocks(length, k)
+        cost = (1 << k - 14) * (2 * (n_key + n_out) * k / 14 + n_key * n_out / _BLOCK_PRODUCTS)
+        if cost < least:
+            best, least = k, cost
+    return best
+
+
+def _blocks(n_bits, k):
+    """Blocks of ``2**(k - 1)`` bytes that hold `n_bits`: their product fits the 2**k places of the transform."""
+    return -(-n_bits // (8 << k - 1))
+
+
+def _by_transform(key, seed, n, length, k):
+    """Key and seed cut into blocks; block products summed where they are pointwise, after the additive transform."""
+    size = 1 << k - 1                                              # bytes in a block
+    n_key, n_out = _blocks(n, k), _blocks(length, k)
+    hashing, cells, work = _ext.hashing, size // 32, _aligned(5 * size)
+
+    def transformed(words, by, first, blocks):
+        spectra = _aligned(cells, blocks, 128)
+        for b in range(blocks):
+            block = _shifted(words, by, (first + b) * size // 8, (first + b + 1) * size // 8)
+            hashing.transform(block.view(np.uint8), work, spectra, b)
+        return spectra
+
+    # Product block a, a = 0 ... n_out, is the sum over key blocks b of seed block a - b + n_key - 1 times key block b.
+    sums = _aligned(cells, n_out + 1, 128)
+    sums[:] = 0
+    for first in range(0, n_key, _KEY_BLOCKS):
+        blocks = min(_KEY_BLOCKS, n_key - first)
+        keys = transformed(key, 8 * size * n_key - n, first, blocks)
+        seeds = transformed(seed, 1, n_key - first - blocks, blocks + n_out)
+        step = max(1, _PRODUCTS_AT_ONCE // (blocks * (n_out + 1)))
+        for c in range(0, cells, step):
+            hashing.multiply_add(seeds[c : c + step], keys[c : c + step], sums[c : c + step])
+
+    # It has twice the size of a block, and its upper half meets the lower half of the next one.
+    out, product = np.zeros((n_out + 2) * size, np.uint8), _aligned(4 * size)
+    for a in range(n_out + 1):
+        hashing.interpolate(sums, a, work, product)
+        out[a * size : (a + 2) * size] ^= product[: 2 * size]
+    return out[size : size + (length + 7) // 8]
+
+
+def _aligned(*shape):
+    """Uninitialised bytes that begin on a line of the cache."""
+    size = math.prod(shape)
+    whole = np.empty(size + 63, np.uint8)
+    start = -whole.ctypes.data % 64
+    return whole[start : start + size].reshape(shape)

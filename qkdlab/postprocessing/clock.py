@@ -1,0 +1,203 @@
+"""Alice's slot counter as Bob sees it: phase, rate and drift followed block by block."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _ext
+from .pulse_rate import DRIFT_PER_S, ONE, fixed_rate
+
+__all__ = ["BINS", "Block", "Clock", "phase_of"]
+
+BINS = 1024                      # of a phase histogram
+LEAST_POWER = 12.0               # |R|^2 / N of a block that shows pulses: noise reaches it with probability e^-12
+CARRY = 0.1                      # phase error (standard deviation, slots) up to which the clock runs on without light
+PHASE_WALK = 1e-11               # how clocks wander: phase (s / sqrt s),
+RATE_WALK = 1e-10                # relative rate (1 / sqrt s),
+DRIFT_WALK = 3e-9                # and drift (1/s / sqrt s): quartz; better clocks are followed all the same
+PHASE_FLOOR = 1e-8               # variance (slots^2) of a phase measurement that no number of tags brings down
+
+# cosine and sine of one and of two turns at the middle of each bin, in units of 2^-20, whole numbers
+_TURN = np.array([[round(f(2 * math.pi * m * (k + 0.5) / BINS) * (1 << 20)) for k in range(BINS)]
+                  for m, f in ((1, math.cos), (1, math.sin), (2, math.cos), (2, math.sin))], np.int64)
+
+
+def phase_of(counts):
+    """Where the pulse stands in a phase histogram.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (BINS,)
+        Tags by phase; the pulse belongs in the middle.
+
+    Returns
+    -------
+    (float, float, float)
+        Distance of the pulse from the middle (slots, -0.5 to 0.5), its variance, and the visibility. All are
+        computed from whole numbers and rounded, so they are the same on every machine.
+    """
+    total = int(counts.sum())
+    c1, s1, c2, s2 = (int(x) / (1 << 20) for x in _TURN @ counts.astype(np.int64))
+    length = math.sqrt(c1 * c1 + s1 * s1)
+    if not total or not length:
+        return 0.0, math.inf, 0.0
+    error = round(math.atan2(-s1, -c1) / (2 * math.pi) * 2**30) / 2**30
+    # sum of sin^2 of the angles from the mean angle, by the double-angle formula
+    across = 0.5 * (total - (c2 * (c1 * c1 - s1 * s1) + 2 * s2 * c1 * s1) / (length * length))
+    return error, max(across, 0.0) / (2 * math.pi * length) ** 2 + PHASE_FLOOR, length / total
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One straight piece of the clock: at `start_ps` it shows ``slot + phase / 2^64`` and gains ``rate / 2^64`` a ps.
+
+    Phase 2^63 is the centre of a pulse: a slot begins half a slot before its pulse.
+    """
+
+    start_ps: int
+    stop_ps: int
+    slot: int
+    phase: int
+    rate: int
+    reason: str | None = None    # why the clock cannot be trusted here
+    jumped: bool = False         # there are pulses, but not where they were expected
+
+
+class Clock:
+    """Follows Alice's slots by a Kalman filter for phase, rate and drift with one measurement a block of tags.
+
+    The result is piecewise linear, continuous and exact: integers in units of 2^-64 slots. The filter works on what the
+    light deviates from it.
+
+    Parameters
+    ----------
+    found : PulseRate
+    start_ps : int
+        Where to begin; slots are counted from here.
+    delay_ps : ndarray of int64, shape (4,)
+        Taken off each detector's times, so that all show the same phase; may be changed between blocks.
+    turn : float
+        What the clock shows at ``found.time_ps`` (fraction of a slot) for a detector of delay 0.
+
+    Attributes
+    ----------
+    time_ps : int
+        How far it has run.
+    rate_hz, drift_hz_per_s : float
+    visibility : float
+        |mean exp(2 pi i phase)|, mean over the last blocks.
+    """
+
+    def __init__(self, found, start_ps, delay_ps, turn):
+        self.delay_ps, self.visibility = delay_ps, found.visibility
+        self._filter = _Filter(found)
+        self._cycles = ONE // 2 + (round(turn * 2**30) << 34)
+        self.time_ps = found.time_ps
+        self._close(int(start_ps), self._filter.advance((int(start_ps) - found.time_ps) * 1e-12))
+        self._cycles %= ONE
+
+    @property
+    def rate_hz(self):
+        return self._filter.rate_hz
+
+    @property
+    def drift_hz_per_s(self):
+        return self._filter.drift
+
+    @property
+    def phase_error(self):
+        """Standard deviation of the phase, in slots."""
+        return math.sqrt(self._filter.p[0])
+
+    @property
+    def slot(self):
+        """The slot it shows."""
+        return self._cycles >> 64
+
+    def coast(self, stop_ps):
+        """Run on to `stop_ps` without measuring; returns the Block."""
+        return self._close(stop_ps, self._filter.advance((stop_ps - self.time_ps) * 1e-12))
+
+    def follow(self, time_ps, detector, stop_ps):
+        """Measure the phase of a stretch of tags (at least one) and run on to `stop_ps`.
+
+        Returns
+        -------
+        Block
+            With a reason where the pulses that were expected are not there, or are elsewhere.
+        """
+        state, start_ps = self._filter, self.time_ps
+        h = (stop_ps - start_ps) * 1e-12
+        middle = min(max(((int(time_ps[0]) + int(time_ps[-1])) // 2 - start_ps) * 1e-12, 0.0), h)
+        rate_hz, drift = state.rate_hz + 0.5 * state.drift * h, state.drift
+        counts = np.zeros((4, BINS), np.int32)
+        _ext.match.histogram(time_ps, detector, self.delay_ps, start_ps, self._cycles % ONE, fixed_rate(rate_hz), counts)
+        error, variance, visibility = phase_of(counts.sum(axis=0))
+        state.advance(middle)
+        if visibility**2 * len(time_ps) < LEAST_POWER:
+            state.advance(h - middle)
+            dark = self.visibility**2 * len(time_ps) > 4 * LEAST_POWER
+            return self._close(stop_ps, rate_hz, reason=f"no pulses seen (visibility {visibility:.3f})" if dark else None)
+        error -= 0.5 * drift * middle * (h - middle)          # the straight line runs above the parabola
+        if abs(error) > 6 * math.sqrt(state.p[0] + variance) + 0.02:
+            state.advance(h - middle)
+            return self._close(stop_ps, rate_hz, reason=f"the phase jumped by {error:+.2f} slots", jumped=True)
+        phase, rate_change, drift_change = state.correct(error, variance)
+        rest = h - middle
+        state.advance(rest)
+        self.visibility += (visibility - self.visibility) / 8
+        return self._close(stop_ps, rate_hz, phase + rate_change * rest + 0.5 * drift_change * rest**2)
+
+    def _close(self, stop_ps, rate_hz, correction=0.0, reason=None, jumped=False):
+        """End a straight piece: a node of the clock, where the next one begins."""
+        span = stop_ps - self.time_ps
+        rate = fixed_rate(rate_hz)
+        # A pulse that comes at a higher phase than the middle means that the clock runs ahead.
+        straight = (rate * span - (round(correction * 2**24) << 40)) // span if span else rate
+        block = Block(self.time_ps, stop_ps, self._cycles >> 64, self._cycles % ONE, straight, reason, jumped)
+        self._cycles += straight * span
+        self.time_ps = stop_ps
+        return block
+
+
+class _Filter:
+    """Kalman filter with the state (phase, rate, drift) in slots, slots/s, slots/s^2; the phase itself is kept outside.
+
+    `p` is the upper triangle of the covariance: phase-phase, phase-rate, phase-drift, rate-rate, rate-drift, drift-drift.
+    """
+
+    def __init__(self, found):
+        self.rate_hz, self.drift = found.rate_hz, found.drift_hz_per_s
+        grid = (DRIFT_PER_S * found.rate_hz) ** 2
+        span4 = (12 * found.spread_s**2) ** 2
+        # Variances of a least-squares parabola through light that is spread evenly over the span; the drift was found
+        # on a grid only, whose step is 1.4 / span^2 (standard deviation).
+        drift = min(grid, 2 / span4 + 9.1 / (found.power * span4))
+        self.p = [1 / (8 * math.pi**2 * found.power), 0.0, 0.0, found.rate_error_hz**2, 0.0, drift]
+        f = found.rate_hz
+        self._walk = (PHASE_WALK * f) ** 2, (RATE_WALK * f) ** 2, (DRIFT_WALK * f) ** 2
+
+    def advance(self, h):
+        """Move the state by h (s, of either sign); returns the mean rate on the way."""
+        a, b, c, d, e, f = self.p
+        qa, qd, qf = (q * abs(h) for q in self._walk)
+        self.p = [a + h * (2 * b + h * (c + d + h * (e + 0.25 * h * f))) + qa,
+                  b + h * (c + d + h * (1.5 * e + 0.5 * h * f)), c + h * (e + 0.5 * h * f),
+                  d + h * (2 * e + h * f) + qd, e + h * f, f + qf]
+        mean = self.rate_hz + 0.5 * self.drift * h
+        self.rate_hz += self.drift * h
+        return mean
+
+    def correct(self, error, variance):
+        """Take in that the phase is off by `error`; returns by how much phase, rate and drift were off.
+
+        The clock must run slower where pulses come late in its slots, hence the signs: all three are subtracted.
+        """
+        a, b, c, d, e, f = self.p
+        k = [x / (a + variance) for x in (a, b, c)]
+        self.p = [a - k[0] * a, b - k[0] * b, c - k[0] * c, d - k[1] * b, e - k[1] * c, f - k[2] * c]
+        change = [x * error for x in k]
+        self.rate_hz -= change[1]
+        self.drift -= change[2]
+        return change

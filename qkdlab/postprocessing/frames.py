@@ -1,0 +1,294 @@
+"""Alice's slot numbers by the public string: where frames begin, which frame it is, and whether it stays so."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _ext, preamble
+from .tracking import Detections
+
+__all__ = ["FrameSearch", "HeaderWatch", "Numbered", "Offsets", "Slip"]
+
+SIGNIFICANCE = 7.0           # peak over noise that is asked for; the largest of 2^20 noise values lies near 5.3
+CONFIRMATION = 4.0           # asked of other clicks, for the one frame number that was found
+CLICKS_LIMIT = 1 << 24       # clicks after which the string is held to be absent
+LONGEST_DELAY_S = 1e-6       # between detectors
+CANDIDATES = 4096            # frame numbers tried at a time
+CLICKS_COMPARED = 2048       # header clicks that decide on the frame number
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """What leads from counted slots to Alice's."""
+
+    slots: np.ndarray            # int64 (4,), to add, per detector
+    contrast: float              # (on - off) / (on + off) of the clicks in the fixed half of the headers
+    significance: float
+
+
+class FrameSearch:
+    """Looks for the public string in gated detections that are handed in stretch by stretch.
+
+    Parameters
+    ----------
+    sync : SynchronisationSettings
+    clock_hz : float
+    late_frames : int
+        How many frames after Alice's first one Bob may have started at most. He may start before her at any time.
+
+    Attributes
+    ----------
+    pending : list of Detections
+        All that was handed in.
+    reason : str
+        What is missing so far, in plain words.
+    """
+
+    def __init__(self, sync, clock_hz, late_frames):
+        self._sync, self._late_frames = sync, late_frames
+        self._half = sync.header_slots // 2
+        self._reach = min(sync.frame_slots // 4, math.ceil(LONGEST_DELAY_S * clock_hz))
+        self._on = preamble.fixed_pattern(sync)
+        template = np.zeros(sync.frame_slots)
+        template[: self._half] = np.where(self._on, 1, -1)
+        self._template = np.fft.rfft(template)
+        self._counts = np.zeros((4, sync.frame_slots), np.int32)
+        self._clicks = 0
+        self._next = 1
+        self._found_at = None
+        self.pending, self.reason = [], "public string not found: too few clicks so far"
+
+    @property
+    def exhausted(self):
+        """Whether so many clicks went by that the string must be absent."""
+        return self._clicks >= CLICKS_LIMIT
+
+    def add(self, detections):
+        """Take a stretch in."""
+        self.pending.append(detections)
+        self._clicks += len(detections.slot)
+        _ext.match.tally(detections.slot, detections.detector, self._counts)
+
+    def attempt(self, final=False):
+        """Look for the string, where enough was added since the last time.
+
+        Parameters
+        ----------
+        final : bool
+            No more will come.
+
+        Returns
+        -------
+        Offsets or None
+        """
+        if not self.pending:
+            return None
+        frames = (self.pending[-1].stop_slot - int(self.pending[0].stop_slot)) // self._sync.frame_slots + 1
+        header_clicks = self._clicks * self._half / self._sync.frame_slots
+        if not final and not self.exhausted and (frames < self._next or header_clicks < 40):
+            return None
+        self._next = 2 * frames
+        start, significance = self._frame_start()
+        if significance < SIGNIFICANCE:
+            self.reason = (f"public string not found: significance {significance:.1f} of {SIGNIFICANCE:.0f} after "
+                           f"{frames} frames")
+            return None
+        self._found_at = self._found_at or frames
+        offsets = self._per_detector(start, final or self.exhausted or frames >= 16 * self._found_at)
+        return None if offsets is None else self._number(offsets, significance)
+
+    def _correlation(self, counts):
+        """Clicks in on slots minus clicks in off slots, for each place where the frame may begin; int64 (F,)."""
+        spectrum = self._template * np.conj(np.fft.rfft(counts))
+        return np.rint(np.fft.irfft(spectrum, self._sync.frame_slots)).astype(np.int64)
+
+    def _frame_start(self):
+        """What to add to the slots so that frames begin at multiples of their length, and its significance."""
+        score = self._correlation(self._counts.sum(axis=0))
+        best = int(np.argmax(score))
+        spread = float(score.std())
+        return best, (float(score[best] - score.mean()) / spread if spread else 0.0)
+
+    def _per_detector(self, start, settle):
+        """Offsets within the frame of each detector: delays of several slots show here. None: wait for more clicks."""
+        frame = self._sync.frame_slots
+        offsets = np.full(4, start, np.int64)
+        near = np.arange(start - self._reach, start + self._reach + 1)
+        for d in np.flatnonzero(self._counts.sum(axis=1)):
+            score = self._correlation(self._counts[d])
+            spread = float(score.std()) or 1.0
+            window = score[near % frame]
+            if window.max() > 6 * spread:
+                offsets[d] = near[np.argmax(window)]
+            elif score[start] < 3 * spread and not settle:
+                self.reason = f"public string not yet seen by detector {d}"
+                return None
+        return offsets
+
+    def _number(self, offsets, significance):
+        """Add the number of the first frame to the offsets, from the half of the header that depends on it."""
+        row, place, contrast = self._numbered_clicks(offsets)
+        if not len(row):
+            self.reason = "public string not found: no clicks in its numbered half"
+            return None
+        first_row = int(row.min())
+        row = row - first_row
+        parts = [slice(0, len(row) // 2), slice(len(row) // 2, None)]
+        lowest = -int(row.max())                      # frame number of row 0: Bob may have begun long before Alice
+        highest = self._late_frames + first_row
+        best = 0.0
+        for low in range(lowest, highest + 1, CANDIDATES):
+            n = min(CANDIDATES, highest + 1 - low)
+            patterns, first = self._patterns(low, n + int(row.max()))
+            score = self._agreement(row[parts[0]], place[parts[0]], patterns, first, n)
+            at = int(np.argmax(score))
+            best = max(best, float(score[at]))
+            if score[at] < SIGNIFICANCE:
+                continue
+            second = self._agreement(row[parts[1]] + at, place[parts[1]], patterns, first, 1)[0]
+            if second >= CONFIRMATION:
+                shift = (low + at - first_row) * self._sync.frame_slots
+                return Offsets(offsets + shift, contrast, min(significance, float(score[at])))
+        self.reason = (f"public string not found: the frame number is not clear (significance {best:.1f} of "
+                       f"{SIGNIFICANCE:.0f} among {highest - lowest + 1} numbers)")
+        return None
+
+    def _numbered_clicks(self, offsets):
+        """Frame (counted from an arbitrary one) and place of the last clicks in the numbered half; the contrast."""
+        rows, places, on, off = [], [], 0, 0
+        for stretch in reversed(self.pending):
+            slot = stretch.slot + offsets[stretch.detector]
+            frame, place = np.divmod(slot, self._sync.frame_slots)
+            fixed = self._on[place[place < self._half]]
+            on, off = on + int(fixed.sum()), off + int((~fixed).sum())
+            inside = np.flatnonzero((place >= self._half) & (place < 2 * self._half))
+            rows.append(frame[inside])
+            places.append(place[inside] - self._half)
+            if sum(map(len, rows)) >= CLICKS_COMPARED:
+                break
+        return np.concatenate(rows[::-1]), np.concatenate(places[::-1]), (on - off) / max(on + off, 1)
+
+    def _patterns(self, low, n):
+        """Patterns of frames `low` to ``low + n - 1``; those below 0 do not exist: (patterns, first that does)."""
+        first = min(max(-low, 0), n)
+        patterns = np.zeros((n, (self._half + 63) // 64), np.uint64)
+        if first < n:
+            patterns[first:] = preamble.frame_patterns(self._sync, low + first, n - first)
+        return patterns, first
+
+    def _agreement(self, row, place, patterns, first, n):
+        """(on - off) / sqrt(on + off) of the clicks, for each of `n` candidates."""
+        on, used = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        _ext.match.matches(row, place, patterns, first, on, used)
+        return (2 * on - used) / np.sqrt(np.maximum(used, 1))
+
+
+class HeaderWatch:
+    """Numbers the slots, and checks by the fixed half of every header that the numbers stay right.
+
+    Detections are given away once the string agrees in their own span and in the one after it: a slip of whole slots
+    leaves the phase untouched, and shows only here.
+
+    Parameters
+    ----------
+    sync : SynchronisationSettings
+    offsets : Offsets
+    """
+
+    # Header clicks n of one check are so many that contrast^2 n = 100: the expected 10 standard deviations are told from
+    # none, at 5, with 3e-7 for either error.
+    CERTAINTY = 100.0
+
+    def __init__(self, sync, offsets):
+        self._sync, self._offsets = sync, offsets
+        self._pattern = preamble.fixed_pattern(sync).astype(np.uint8)
+        self._contrast = max(offsets.contrast, 0.05)
+        self._held, self._open = [], []          # a span that agreed and waits for its successor; the span in the making
+
+    def add(self, detections):
+        """Take a stretch in.
+
+        Returns
+        -------
+        list of Numbered
+            What is certain now.
+
+        Raises
+        ------
+        Slip
+            Where the string does not agree any more.
+        """
+        slot, detector = np.empty(len(detections.slot), np.int64), np.empty(len(detections.slot), np.uint8)
+        score = np.zeros(2, np.int64)
+        n = _ext.match.place(detections.slot, detections.detector, self._offsets.slots, self._sync.frame_slots,
+                             self._sync.header_slots, self._pattern, slot, detector, score)
+        horizon = detections.stop_slot + int(self._offsets.slots.min()) - 2
+        self._open.append(Numbered(slot[:n], detector[:n], horizon, score, detections))
+        if self._contrast**2 * self._score().sum() < self.CERTAINTY:
+            return []
+        return self._judge()
+
+    def finish(self, sound):
+        """No more will come.
+
+        Parameters
+        ----------
+        sound : bool
+            The recording ended here. Otherwise the clock was lost: the last stretch, where that may have begun, is given
+            up, and so is what too few header clicks vouch for.
+
+        Returns
+        -------
+        (list of Numbered, list of Detections)
+            What is certain, and what is not.
+        """
+        doubtful = []
+        if not sound:
+            doubtful = [(self._open or self._held).pop().raw] if self._open or self._held else []
+        if self._contrast**2 * self._score().sum() >= 9:
+            try:
+                return self._judge() + self._take_held(), doubtful
+            except Slip as slip:
+                return [], slip.lost + slip.after + doubtful
+        if sound:
+            certain, self._open = self._take_held() + self._open, []
+            return certain, []
+        unproven, self._open = [part.raw for part in self._open], []
+        return self._take_held(), unproven + doubtful
+
+    def _score(self):
+        return sum((part.score for part in self._open), np.zeros(2, np.int64))
+
+    def _judge(self):
+        """Compare the span in the making with the string; if it agrees, it takes the place of the one before."""
+        off, on = map(int, self._score())
+        span, self._open = self._open, []
+        certain = self._take_held()
+        if on - off < 0.5 * self._contrast * (on + off):
+            raise Slip([part.raw for part in certain], [part.raw for part in span])
+        self._held = span
+        return certain
+
+    def _take_held(self):
+        held, self._held = self._held, []
+        return held
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """Detections in Alice's slot numbers, headers left out."""
+
+    slot: np.ndarray             # int64 (K,)
+    detector: np.ndarray         # uint8 (K,)
+    horizon: int                 # no later stretch holds a slot before this one
+    score: np.ndarray            # clicks in (off, on) slots of the fixed half of the headers
+    raw: Detections
+
+
+class Slip(Exception):
+    """The string does not agree: `lost` must be given up, `after` may be tried with another offset (Detections)."""
+
+    def __init__(self, lost, after):
+        super().__init__("the public string does not agree any more")
+        self.lost, self.after = lost, after

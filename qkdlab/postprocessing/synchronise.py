@@ -1,0 +1,245 @@
+"""From time tags to clicks in Alice's slot numbers.
+
+Four steps, each with a file of its own: the pulse rate from the tags alone (:mod:`.pulse_rate`), the clock that follows
+it (:mod:`.clock`), detectors aligned and one gate for all (:mod:`.gate`, run by :mod:`.tracking`), slot numbers by the
+public string (:mod:`.frames`). Here they are joined into a stream: tags go in, clicks come out, in bounded memory, and
+what cannot be synchronised is reported with its place and the reason. How the tags are cut into stretches makes no
+difference.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..datatypes import Clicks
+from .clock import BINS
+from .frames import FrameSearch, HeaderWatch, Slip
+from .gate import ClickMaker
+from .tracking import Detections, LostStretch, Tracker
+
+__all__ = ["ClockState", "LostStretch", "Synchroniser", "synchronise"]
+
+DISORDER_PS = 10**9          # tags may be out of order by this much; a larger step back is a new start of Bob's clock
+MOVED = "the public string does not agree any more"
+
+
+@dataclass(frozen=True, slots=True)
+class ClockState:
+    """What is known of Bob's clock now. None: not known."""
+
+    locked: bool
+    rate_hz: float | None = None             # pulses per second of Bob's clock
+    offset_ppm: float | None = None          # of that from the nominal rate
+    drift_per_s: float | None = None         # change of the relative rate
+    offset_slots: int | None = None          # Alice's slot at the first tag of the lock; negative: Bob was early
+    first_frame: int | None = None           # frame of the first click
+    visibility: float | None = None          # |mean exp(2 pi i phase)| of all tags, noise included
+    jitter_ps: float | None = None           # standard deviation of the pulse
+    gate_ps: int | None = None
+    delays_ps: tuple[int, ...] | None = None     # of the detectors, against the first
+    gated_fraction: float | None = None      # tags inside of the gate
+    reason: str | None = None                # why there are no clicks
+
+
+class Synchroniser:
+    """Finds Alice's slots in a stream of time tags.
+
+    Parameters
+    ----------
+    source : SourceSettings
+        The nominal pulse rate, and the signal intensity for the choice of the gate.
+    sync : SynchronisationSettings
+    receiver : ReceiverSettings
+    rng : numpy.random.Generator
+        For the bits of double clicks; seeded from the system's entropy where real keys are made.
+    search_ppm : float
+        How far the pulse rate may be from the nominal one.
+    late_frames : int
+        How many frames after Alice Bob may have started at most. Before her he may start at any time.
+
+    Attributes
+    ----------
+    lost_stretches : list of LostStretch
+        Tags without clicks, and why; neighbours with the same reason are joined.
+    """
+
+    def __init__(self, source, sync, receiver, rng, *, search_ppm=20.0, late_frames=1 << 16):
+        self._source, self._sync, self._late_frames = source, sync, int(late_frames)
+        self._input = np.full(256, 255, np.uint8)
+        self._input[list(receiver.channels)] = range(4)
+        self._tracker = Tracker(source.clock_hz, float(search_ppm), source.intensities[0], receiver.gate_ps)
+        self._maker = ClickMaker(rng)
+        self._search = self._watch = self._offsets = self._first_frame = None
+        self._reason = "no clicks: is the shutter open?"
+        self._out = []
+        self.lost_stretches = []
+
+    def push(self, tags):
+        """Take a stretch of tags.
+
+        Parameters
+        ----------
+        tags : TimeTags
+            Later than those before, but for a disorder of at most 1 ms. Channels that are no detector's are ignored.
+
+        Returns
+        -------
+        Clicks
+            All that is certain by now, later than those given before; public slots are left out. Often empty at first:
+            the tags wait until the slots are known, and none is lost by that.
+        """
+        time_ps, detector = tags.time_ps, self._input[tags.channel]
+        if detector.max(initial=0) > 3:
+            ours = np.flatnonzero(detector < 4)
+            time_ps, detector = time_ps[ours], detector[ours]
+        back = np.flatnonzero(np.diff(time_ps) < -DISORDER_PS) + 1
+        for times, detectors in zip(np.split(time_ps, back), np.split(detector, back), strict=True):
+            if len(times):
+                self._step_back(int(times[0]))
+                self._tracker.add(times, detectors)
+                self._run()
+        return self._collect()
+
+    def finish(self):
+        """The recording has ended: what was waiting is judged by what there is. Returns the last Clicks."""
+        self._run(final=True)
+        self._end(None)
+        self._out.append(self._maker.push(np.empty(0, np.int64), np.empty(0, np.uint8), None))
+        return self._collect()
+
+    def histogram(self):
+        """Phase histogram of all tags since the lock.
+
+        Returns
+        -------
+        (ndarray of float, shape (BINS,), ndarray of int64, shape (4, BINS))
+            Middle of each bin in ps from the middle of the pulse; tags of each detector.
+        """
+        clock = self._tracker.clock
+        period_ps = 1e12 / (clock.rate_hz if clock else self._source.clock_hz)
+        return ((np.arange(BINS) + 0.5) / BINS - 0.5) * period_ps, self._tracker.histogram()
+
+    @property
+    def state(self):
+        """The ClockState now."""
+        tracker, clock, found = self._tracker, self._tracker.clock, self._offsets
+        if clock is None:
+            return ClockState(False, reason=self._reason)
+        slots = np.zeros(4, np.int64) if found is None else found.slots
+        delays = clock.delay_ps + np.rint((slots[0] - slots) * (1e12 / clock.rate_hz)).astype(np.int64)
+        return ClockState(
+            locked=found is not None, rate_hz=clock.rate_hz, offset_ppm=(clock.rate_hz / self._source.clock_hz - 1) * 1e6,
+            drift_per_s=clock.drift_hz_per_s / clock.rate_hz,
+            offset_slots=None if found is None else int(slots[tracker.reference]), first_frame=self._first_frame,
+            visibility=clock.visibility, jitter_ps=tracker.gate.jitter_ps, gate_ps=tracker.gate.width_ps,
+            delays_ps=tuple(int(d) for d in delays - delays[0]),
+            gated_fraction=tracker.gated / tracker.seen if tracker.seen else None,
+            reason=None if found is not None else self._reason)
+
+    # ------------------------------------------------------------------------------------------------------ the stream
+
+    def _step_back(self, time_ps):
+        """A clock that was set back: all that came before is brought to its end first."""
+        latest = self._tracker.latest_ps
+        if latest is not None and time_ps < latest - DISORDER_PS:
+            reason = f"Bob's clock stepped back by {(latest - time_ps) * 1e-12:.6g} s"
+            self._run(final=True)
+            self._end(reason)
+            self._lose(latest, latest, reason)
+            self._tracker.forget()
+
+    def _run(self, final=False):
+        for item in self._tracker.run(final):
+            if isinstance(item, Detections):
+                self._number(item)
+            elif isinstance(item, LostStretch):
+                self._lose(item.start_ps, item.stop_ps, item.reason)
+            else:
+                self._end(item.reason)
+                self._lose(item.time_ps, item.time_ps, item.reason)
+
+    def _number(self, detections):
+        """Give detections their slot numbers, or let them wait for the string."""
+        if self._watch is not None:
+            try:
+                self._emit(self._watch.add(detections))
+            except Slip as slip:
+                self._give_up(slip.lost, MOVED)
+                self._watch = self._offsets = None
+                for stretch in slip.after:
+                    self._number(stretch)
+            return
+        if self._search is None:
+            self._search = FrameSearch(self._sync, self._source.clock_hz, self._late_frames)
+        self._search.add(detections)
+        self._seek()
+
+    def _seek(self, final=False):
+        """Look for the string in what waits."""
+        search = self._search
+        offsets = search.attempt(final)
+        self._reason = search.reason
+        if offsets is None and (final or search.exhausted):
+            self._give_up(search.pending, search.reason)
+            self._search = None
+        elif offsets is not None:
+            self._search, self._offsets, self._watch = None, offsets, HeaderWatch(self._sync, offsets)
+            for stretch in search.pending:
+                self._number(stretch)
+
+    def _end(self, reason):
+        """No more detections in these slot counts; `reason` None: the recording ended."""
+        if self._search is not None:
+            self._seek(final=True)
+        if self._watch is not None:
+            certain, doubtful = self._watch.finish(sound=reason is None)
+            self._emit(certain)
+            self._give_up(doubtful, reason or MOVED)
+        self._watch = self._search = None
+        if reason is not None:
+            self._offsets = None
+
+    def _emit(self, certain):
+        for part in certain:
+            clicks = self._maker.push(part.slot, part.detector, part.horizon)
+            if len(clicks):
+                self._out.append(clicks)
+                if self._first_frame is None:
+                    self._first_frame = int(clicks.slot[0]) // self._sync.frame_slots
+
+    def _collect(self):
+        out, self._out = self._out, []
+        return Clicks(*(np.concatenate([getattr(c, name) for c in out]) if out else np.empty(0)
+                        for name in ("slot", "basis", "outcome")))
+
+    def _give_up(self, stretches, reason):
+        for stretch in stretches:
+            self._lose(stretch.start_ps, stretch.stop_ps, reason)
+
+    def _lose(self, start_ps, stop_ps, reason):
+        lost = self.lost_stretches
+        if lost and lost[-1].reason == reason and lost[-1].start_ps <= start_ps <= lost[-1].stop_ps + DISORDER_PS:
+            start_ps = lost.pop().start_ps
+        lost.append(LostStretch(start_ps, stop_ps, reason))
+        if self._offsets is None:
+            self._reason = reason
+
+
+def synchronise(tag_blocks, source, sync, receiver, rng, **options):
+    """All clicks of a recording at once.
+
+    Parameters
+    ----------
+    tag_blocks : iterable of TimeTags
+    source, sync, receiver, rng, **options
+        As for :class:`Synchroniser`.
+
+    Returns
+    -------
+    (Clicks, ClockState)
+    """
+    machine = Synchroniser(source, sync, receiver, rng, **options)
+    parts = [machine.push(tags) for tags in tag_blocks]
+    parts.append(machine.finish())
+    clicks = Clicks(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("slot", "basis", "outcome")))
+    return clicks, machine.state

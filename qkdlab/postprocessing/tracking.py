@@ -1,0 +1,237 @@
+"""From tags to gated detections in counted slots: find the rate, align, gate, follow; and again after every loss."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _ext
+from .clock import BINS, CARRY, Clock
+from .gate import align, choose_gate
+from .pulse_rate import FIRST_SPAN_S, grow, longest_span_s
+
+__all__ = ["Detections", "LostStretch", "Tracker", "Unlocked"]
+
+TAGS_LIMIT = 1 << 23         # most tags that wait for a pulse rate
+ENOUGH_POWER = 400.0         # of all detectors, and
+ENOUGH_EACH = 30.0           # of each that has 1 % of the tags: more tags would not make a better start
+BLOCK_S = 0.01               # length of a block of the clock, where it then holds neither too few tags
+BLOCK_POWER = 64.0           # (expected |R|^2 / N)
+BLOCK_TAGS = 1 << 16         # nor too many
+REALIGN_TAGS = 1 << 18       # tags from which the detectors' delays are estimated anew
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Gated detections of one stretch, in slots counted from the last lock."""
+
+    slot: np.ndarray             # int64 (M,), in order but for the detectors' delays
+    detector: np.ndarray         # uint8 (M,)
+    stop_slot: int               # where the next stretch begins
+    start_ps: int
+    stop_ps: int
+
+
+@dataclass(frozen=True, slots=True)
+class LostStretch:
+    """Tags that give no clicks."""
+
+    start_ps: int
+    stop_ps: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unlocked:
+    """The clock was lost here: slots will be counted anew."""
+
+    time_ps: int
+    reason: str
+
+
+class Tracker:
+    """Follows the pulses in a stream of tags, in bounded memory.
+
+    Parameters
+    ----------
+    clock_hz : float
+        Nominal.
+    search_ppm : float
+    signal_intensity : float
+    gate_ps : int or None
+
+    Attributes
+    ----------
+    clock : Clock or None
+        None while no pulse rate is known.
+    gate : Gate
+    reference : int
+        Detector whose delay is 0.
+    start_ps : int
+        Time of the last lock, slot 0.
+    seen, gated : int
+        Tags since the lock, and how many of them lie in the gate.
+    latest_ps : int or None
+        Latest tag that came in.
+    """
+
+    def __init__(self, clock_hz, search_ppm, signal_intensity, gate_ps):
+        self._clock_hz, self._search_ppm = clock_hz, search_ppm
+        self._signal_intensity, self._gate_ps = signal_intensity, gate_ps
+        self._time, self._detector = np.empty(0, np.int64), np.empty(0, np.uint8)
+        self.latest_ps = None
+        self._unlock()
+
+    def _unlock(self):
+        self.clock, self._found, self._span_s = None, None, FIRST_SPAN_S
+
+    def add(self, time_ps, detector):
+        """Tags to wait, int64 and uint8 (0 to 3); sorted here if they are not."""
+        late = len(self._time) and time_ps[0] < self._time[-1]
+        self._time, self._detector = np.concatenate([self._time, time_ps]), np.concatenate([self._detector, detector])
+        if late or (np.diff(time_ps) < 0).any():
+            order = np.argsort(self._time, kind="stable")
+            self._time, self._detector = self._time[order], self._detector[order]
+        self.latest_ps = max(int(self._time[-1]), self.latest_ps or int(self._time[-1]))
+
+    def run(self, final=False):
+        """Go as far as the waiting tags lead; with `final` to their end. Yields Detections, LostStretch, Unlocked."""
+        more = True
+        while more and len(self._time):
+            more = yield from (self._acquire if self.clock is None else self._track)(final)
+
+    def forget(self):
+        """Look for the pulse rate anew."""
+        self._unlock()
+
+    def histogram(self):
+        """Tags of each detector by phase since the lock, int64 (4, BINS)."""
+        return self._settled + self._recent if self.clock else np.zeros((4, BINS), np.int64)
+
+    # ------------------------------------------------------------------------------------------ the rate, and the lock
+
+    def _acquire(self, final):
+        """Look for the pulse rate in a span that doubles each time; returns whether there is more to do."""
+        start, longest = int(self._time[0]), longest_span_s(self._clock_hz)
+        span = min(self._span_s, longest)
+        n = min(int(np.searchsorted(self._time, start + round(span * 1e12))), TAGS_LIMIT)
+        if n == len(self._time) and n < TAGS_LIMIT and not final:
+            return False                                       # the span is not complete yet
+        last = span >= longest or n == TAGS_LIMIT or n == len(self._time)
+        if last:
+            span = (int(self._time[n - 1]) - start + 1) * 1e-12
+        time_ps, detector = self._time[:n], self._detector[:n]
+        self._found = grow(self._found, time_ps, detector, span, self._clock_hz, self._search_ppm)
+        if self._found and (last or _plenty(self._found, detector)):
+            # Light that is spread evenly begins 1.7 standard deviations before its middle: tags long before that were
+            # taken before Alice sent, and the clock need not be right there.
+            dark = int(np.searchsorted(time_ps, self._found.time_ps - round(3e12 * self._found.spread_s)))
+            if dark:
+                yield LostStretch(start, int(time_ps[dark]), "no pulses seen")
+                self._drop(dark)
+            self._lock(time_ps[dark:], detector[dark:])
+        elif last:
+            stop = n if n == len(self._time) else max(1, int(np.searchsorted(time_ps, start + round(span * 5e11))))
+            yield LostStretch(start, int(time_ps[stop - 1]) + 1, self._missing(n))
+            self._drop(stop)
+            self._unlock()
+        else:
+            self._span_s *= 2
+        return True
+
+    def _missing(self, n):
+        if n < 24:
+            return "no clicks: is the shutter open?"
+        return f"no pulse rate found near {self._clock_hz:.9g} Hz +-{self._search_ppm:g} ppm"
+
+    def _lock(self, time_ps, detector):
+        """Align the detectors and choose the gate on the tags in which the rate was found."""
+        found, self.start_ps = self._found, int(time_ps[0])
+        period_ps = 1e12 / found.rate_hz
+        turns, powers = np.array(found.turns), np.array(found.powers)
+        self.reference = int(np.argmax(powers))
+        turn = turns[self.reference]
+        delays = np.where(powers > 12, np.rint(_wrap(turn - turns) * period_ps), 0).astype(np.int64)
+        self._tags_per_ps = len(time_ps) / max(int(time_ps[-1]) - self.start_ps, 1)
+        for _ in range(2):
+            counts = self._rehearse(Clock(found, self.start_ps, delays, turn), time_ps, detector)
+            delays = align(counts, delays, period_ps)
+        self.gate = choose_gate(counts.sum(axis=0), period_ps, self._signal_intensity, self._gate_ps)
+        self.clock = Clock(found, self.start_ps, delays, turn)
+        self._recent, self._settled = np.zeros((4, BINS), np.int32), np.zeros((4, BINS), np.int64)
+        self.seen = self.gated = 0
+
+    def _rehearse(self, clock, time_ps, detector):
+        """Run a clock over tags; returns the phase histogram by its final course."""
+        counts, at = np.zeros((4, BINS), np.int32), 0
+        while at < len(time_ps):
+            stop = min(at + self._block_tags(clock), len(time_ps))
+            self._fold(clock, time_ps[at:stop], detector[at:stop], int(time_ps[stop - 1]) + 1, (0, 0), counts)
+            at = stop
+        return counts
+
+    # ------------------------------------------------------------------------------------------------------- following
+
+    def _block_tags(self, clock):
+        least = BLOCK_POWER / max(clock.visibility, 0.02) ** 2
+        return int(min(max(self._tags_per_ps * BLOCK_S * 1e12, least), BLOCK_TAGS))
+
+    def _fold(self, clock, time_ps, detector, stop_ps, window, counts):
+        """Follow the clock over one block and gate its tags: (Block, slots, detectors)."""
+        block = clock.follow(time_ps, detector, max(stop_ps, clock.time_ps))
+        slot, which = np.empty(len(time_ps), np.int64), np.empty(len(time_ps), np.uint8)
+        n = _ext.match.gate(time_ps, detector, clock.delay_ps, block.start_ps, block.slot, block.phase, block.rate,
+                            *window, slot, which, counts)
+        return block, slot[:n], which[:n]
+
+    def _track(self, final):
+        """One block; returns whether there is more to do."""
+        clock, wanted = self.clock, self._block_tags(self.clock)
+        if len(self._time) <= wanted and not final:
+            return False
+        time_ps = self._time[: wanted + 1]
+        gaps = np.flatnonzero(np.diff(time_ps) > max(20 / self._tags_per_ps, 1e9))
+        n = int(gaps[0]) + 1 if len(gaps) else min(wanted, len(time_ps))
+        resume = int(time_ps[n]) if n < len(time_ps) else int(time_ps[-1]) + 1
+        stop = int(time_ps[n - 1]) + 1 if len(gaps) else resume
+        block, slot, which = self._fold(clock, time_ps[:n], self._detector[:n], stop,
+                                        self.gate.window(1e12 / clock.rate_hz), self._recent)
+        if block.jumped and block.start_ps != self.start_ps:
+            self._unlock()                                     # its tags are tried again
+            yield Unlocked(block.start_ps, block.reason)
+            return True
+        self._drop(n)
+        self.seen, self.gated = self.seen + n, self.gated + len(slot)
+        self._tags_per_ps += 0.5 * (n / max(resume - block.start_ps, 1000) - self._tags_per_ps)
+        if block.reason is None:
+            yield Detections(slot, which, clock.slot, block.start_ps, block.stop_ps)
+        else:
+            yield LostStretch(block.start_ps, block.stop_ps, block.reason)
+        clock.coast(max(resume, clock.time_ps))
+        if clock.phase_error > CARRY:
+            self._unlock()
+            yield Unlocked(block.stop_ps, "the clock could not be carried on without light")
+        elif self._recent.sum() >= REALIGN_TAGS:
+            self._realign()
+        return True
+
+    def _realign(self):
+        """Let the delays follow what was seen: the mean of all at first, of the last tags later."""
+        fresh = int(self._recent.sum())
+        weight = max(fresh / (fresh + int(self._settled.sum())), 0.125)
+        self.clock.delay_ps = align(self._recent, self.clock.delay_ps, 1e12 / self.clock.rate_hz, weight)
+        self._settled += self._recent
+        self._recent[:] = 0
+
+    def _drop(self, n):
+        self._time, self._detector = self._time[n:], self._detector[n:]
+
+
+def _plenty(found, detector):
+    """Whether more tags would not make a better start."""
+    share = np.bincount(detector, minlength=4) / len(detector)
+    return found.power >= ENOUGH_POWER and all(
+        power >= ENOUGH_EACH for power, part in zip(found.powers, share, strict=True) if part >= 0.01)
+
+
+def _wrap(turns):
+    return turns - np.floor(turns + 0.5)

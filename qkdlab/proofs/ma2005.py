@@ -1,0 +1,96 @@
+"""Asymptotic, two decoys: Ma, Qi, Zhao and Lo, PRA 72, 012326 (2005).
+
+The rate of an endless block: expected counts are taken to be those observed. **It says nothing about a finite block**,
+and no epsilon belongs to it. For comparing links and for teaching; a key needs one of the other analyses.
+
+Three intensities mu > nu1 + nu2, nu1 > nu2 >= 0 (nu2 = 0: vacuum + weak). Only the signal makes key. Gains are
+detections over pulses sent where those were counted; else over the probabilities, which gives the same length.
+"""
+
+import math
+
+import numpy as np
+
+from ..datatypes import Bound, as_table
+from .conclusion import ASSUMPTIONS
+from .counts import require_intensities
+from .guards import inconsistency
+from .photons import Estimate, binary_entropy, error_entropy
+
+__all__ = ["bound", "check"]
+
+WORDS = (
+    "ASYMPTOTIC: an endless block. No statement about this finite one, no epsilon, not composable",
+    "fewer than one single-photon error counts as one, so that no error seen is not none",
+)
+
+
+def check(source):
+    """Refuse a source that this analysis was not made for (:class:`~qkdlab.errors.BadInput`)."""
+    require_intensities(source, 3, "ma2005")
+
+
+def bound(counts, source, security):
+    """Key bits of the signal by equation (1): ``Q_1 [1 - h(e_1)] - Q_mu f h(E_mu)`` times the signals sent.
+
+    Parameters
+    ----------
+    counts : DecoyCounts
+        ``sent`` may be all 0: not counted.
+    source : Source
+    security : Security
+        Only the leak (`f_ec` for the signal's errors, or `leak_bits`) and `clamp` enter.
+
+    Returns
+    -------
+    Bound
+        Counts of the signal: s0 = Y_0 e^-mu, s1 = Q_1, v1_test = e_1 Q_1 times the signals sent; phase_error = e_1.
+
+    Raises
+    ------
+    BadInput
+        If the source has not three intensities with mu > nu1 + nu2.
+    """
+    check(source)
+    sent = np.array(counts.sent, dtype=float)
+    if not (sent > 0).all():
+        sent = np.repeat(np.array(source.probabilities)[:, None], 2, axis=1)
+    key, test = (_photons(counts.clicks[:, b], sent[:, b], source, security.clamp) for b in (0, 1))
+    v1 = _errors(counts.errors[:, 1], sent[:, 1], source)
+    n, errors = key.n, int(counts.errors[0, 0])
+    entropy = error_entropy(errors, n)
+    leak = security.leak(n, errors, entropy)
+    reason, phi, signed = inconsistency(source, key, test), None, None
+    if reason is None:
+        phi = min(max(v1, 1.0) / test.s1, 1.0)
+        private = key.s1 * (1 - float(binary_entropy(min(phi, 0.5))))
+        signed = private - leak
+        if phi >= 0.5:
+            reason = f"the phase error rate is bounded by {phi:.4g} only: at 1/2 Eve may know every bit"
+        elif signed < 1:
+            reason = f"{private:,.0f} bits are private, but correction costs {leak:,.0f}"
+    details = {"key": {"n_minus": key.minus, "n_plus": key.plus}, "test": {"n_minus": test.minus, "n_plus": test.plus},
+               "n_key": n, "n_test": test.n, "qber_key": errors / n if n else None,
+               "f_ec": leak / (n * entropy) if entropy else security.f_ec, "composable": False}
+    return Bound("ma2005", math.floor(signed) if reason is None else 0, signed, reason, key.s0, key.s1, test.s0,
+                 test.s1, max(v1, 0.0), phi, leak, {}, (*WORDS, *ASSUMPTIONS), as_table(details))
+
+
+def _photons(n, sent, source, clamp):
+    """Vacuum and single-photon detections of the signal in one basis, equations (18) and (21), (34) for nu2 = 0."""
+    mu, nu1, nu2 = source.intensities
+    gain = np.exp(source.intensities) * n / sent                     # Q_k e^k
+    y0 = (nu1 * gain[2] - nu2 * gain[1]) / (nu1 - nu2)
+    y0 = max(y0, 0.0) if clamp else y0
+    y1 = mu / (mu * nu1 - mu * nu2 - nu1**2 + nu2**2) * (
+        gain[1] - gain[2] - (nu1**2 - nu2**2) / mu**2 * (gain[0] - y0))
+    y1 = max(y1, 0.0) if clamp else y1
+    signals = sent[0] * math.exp(-mu)
+    return Estimate(int(n[0]), gain, gain, float(signals * y0), float(signals * mu * y1))
+
+
+def _errors(m, sent, source):
+    """Single-photon errors of the signal in the test basis, equation (25); (37) for nu2 = 0 and errors of 1/2 there."""
+    mu, nu1, nu2 = source.intensities
+    rate = np.exp(source.intensities) * m / sent                     # E_k Q_k e^k
+    return float(sent[0] * math.exp(-mu) * mu * (rate[1] - rate[2]) / (nu1 - nu2))

@@ -1,0 +1,80 @@
+"""Reports in words."""
+
+__all__ = ["as_text", "inspect_text", "keylength_text"]
+
+
+def as_text(report):
+    """A distillation report as a short story, step by step.
+
+    Parameters
+    ----------
+    report : dict
+        As made by :class:`qkdlab.Session`.
+
+    Returns
+    -------
+    str
+    """
+    clock, counts, bound = report["clock"], report["counts"], report["bound"]
+    lines = [f"Detections  {report['tags']:,} time tags, {report['clicks']:,} of them inside the gate"]
+    if clock["locked"]:
+        lines.append(f"Clock       {clock['rate_hz']:,.1f} Hz found from the tags ({clock['offset_ppm']:+.3f} ppm), "
+                     f"visibility {clock['visibility']:.2f}, gate {clock['gate_ps']:,} ps")
+    key, test = (sum(row[b] for row in counts["clicks"]) for b in (0, 1))
+    lines.append(f"Sifted      {key:,} bits in the key basis, {test:,} in the test basis")
+    if report["qber_test"] is not None:
+        lines.append(f"Error rate  {100 * report['qber_test']:.2f} % in the test basis"
+                     + (f", {100 * report['qber_key']:.2f} % in the key basis" if report["qber_key"] is not None else ""))
+    if report["rounds"]:
+        efficiency = f" (f = {report['f_ec']:.3f})" if report["f_ec"] else ""
+        lines.append(f"Corrected   {report['leak_bits']:,} parities leaked{efficiency} in {report['rounds']} rounds")
+    if bound["s1"] is not None:
+        lines.append(f"Eve         at least {bound['s1']:,.0f} bits came from single photons, "
+                     f"phase error at most {100 * bound['phase_error']:.2f} %" if bound["phase_error"] is not None else
+                     f"Eve         at least {bound['s1']:,.0f} bits came from single photons")
+    lines.append("")
+    if not report["secret_bits"]:
+        return "\n".join([*lines, f"NO KEY      {report['reason']}"])
+    same = "equal" if report["alice_key_sha256"] == report["bob_key_sha256"] else "DIFFERENT"
+    kind = "from a simulated link: for study, not for secrets" if report["simulated"] else "from a real link"
+    return "\n".join([
+        *lines,
+        f"SECRET KEY  {report['secret_bits']:,} bits ({kind})",
+        f"  Alice     sha256 {report['alice_key_sha256']}",
+        f"  Bob       sha256 {report['bob_key_sha256']}   ({same})",
+        f"  Security  {bound['proof']}: " + ", ".join(f"{n} {e:.3g}" for n, e in report["epsilons"].items()
+                                                      if n in ("eps_sec", "eps_cor")),
+    ])
+
+
+def inspect_text(path, info):
+    """What a file holds, as a small table and the warnings."""
+    rows = [("format", info["format"]), ("records", f"{info['records']:,}"), ("photons", f"{info['photons']:,}"),
+            *((f"  input {c}", f"{n:,}") for c, n in info["channels"].items()),
+            ("overflows", f"{info['overflows']:,}"), ("markers", f"{info['markers']:,}"),
+            ("syncs", f"{info['syncs']:,}")]
+    if info["first_ps"] is not None:
+        rows += [("first", f"{info['first_ps']:,} ps"), ("last", f"{info['last_ps']:,} ps"),
+                 ("span", f"{(info['last_ps'] - info['first_ps']) * 1e-12:.6f} s")]
+    if info["resolution_ps"] is not None:
+        rows.append(("resolution", f"{info['resolution_ps']:g} ps"))
+    if info["sync_rate_hz"] is not None:
+        rows.append(("sync rate", f"{info['sync_rate_hz']:,.1f} Hz"))
+    rows.append(("complete", "yes" if info["complete"] else "NO"))
+    return "\n".join([str(path), *(f"  {name:<12}{value}" for name, value in rows),
+                      *(f"  warning: {w}" for w in info["warnings"])])
+
+
+def keylength_text(result):
+    """A bound with every intermediate, one a line."""
+    head = f"{result['length']:,} secret bits" if result["length"] else f"no key: {result['reason']}"
+    rows = [f"  {name:<24}{_number(value)}" for name, value in result.items() if name not in ("length", "reason")]
+    return "\n".join([head, *rows])
+
+
+def _number(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_number(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return "  ".join(map(_number, value))
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,393 @@
+"""A session: blocks through the steps to keys, from a simulated, replayed or live source alike.
+
+A session runs on one worker thread and tells what happens in events. The steps and their values:
+
+========== ===========================================================================================================
+step       values
+========== ===========================================================================================================
+start      title, simulated
+clock      locked, rate_hz, offset_ppm, visibility, jitter_ps, gate_ps, reason, phase_ps (bins,), histogram (4, bins)
+block      time_s, rates_hz (4), qber_test, qber_low, qber_high (None: undefined), gains and gains_expected (by
+           intensity, key basis; the latter None where nobody knows), sifted_key_bits, sifted_test_bits, s1, phase_error,
+           key_length and signed_length (if stopped now), reason
+reconcile  rounds, leak_bits
+amplify    secret_bits, reason
+end        report (what ``qkdlab distill --json`` prints)
+error      message
+========== ===========================================================================================================
+"""
+
+import threading
+import time
+
+import numpy as np
+
+from . import __version__, datatypes
+from .accounting import Agreement, bound_now
+from .classical_channel import ChannelClosed, LocalChannel
+from .datatypes import DecoyCounts, DistillSettings, Event
+from .errors import BadInput
+from .parties import Alice, Bob, from_system, replayed
+from .postprocessing.estimate import qber_interval
+from .postprocessing.synchronise import Synchroniser
+
+__all__ = ["Session"]
+
+
+class Session:
+    """One run over one source, from tags to keys.
+
+    Parameters
+    ----------
+    source : SimulatedLink, Recording or live link
+        Anything with ``source``, ``sync``, ``receiver`` (public settings), ``choices`` (Alice's record), ``simulated``,
+        and ``tag_blocks()`` or ``blocks(seconds)`` (Bob's tags).
+    distill : DistillSettings, optional
+        How bits become key; the recording's own where it has them.
+    block_seconds : float
+        Stretch of a simulated link's time between two events.
+    pace : float, optional
+        Seconds of link time per second of wall time; absent: as fast as it goes.
+
+    Raises
+    ------
+    BadInput
+        Where the source lacks what a key needs (a bare tag file has no record of what was sent).
+    """
+
+    def __init__(self, source, distill=None, *, block_seconds=0.1, pace=None):
+        for need, why in (("source", "the source's settings"), ("choices", "what the sender prepared")):
+            if getattr(source, need, None) is None:
+                raise BadInput(f"holds detections only; a key needs {why} as well", where=getattr(source, "path", ""),
+                               field=need)
+        self.source = source
+        self.distill = distill or getattr(source, "distill", None) or DistillSettings()
+        self.agreement = Agreement(source.source, source.sync, source.receiver, self.distill)
+        self.report = None
+        self._block_seconds, self._pace = block_seconds, pace
+        self._stop, self._go, self._done = threading.Event(), threading.Event(), threading.Event()
+        self._go.set()
+        self._subscribers, self._thread, self._failure = [], None, None
+
+    # -------------------------------------------------------------------------------------------------- control
+
+    def subscribe(self, callback):
+        """Call ``callback(event)`` on the worker thread for every event; returns a function that ends it."""
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback) if callback in self._subscribers else None
+
+    def start(self, seconds=None):
+        """Begin on a worker thread and return at once. `seconds`: how long (a simulated link without it goes on until
+        stopped; a recording ends by itself)."""
+        if self._thread is not None:
+            raise RuntimeError("a session runs once; make a new one to run again")
+        self._thread = threading.Thread(target=self._work, args=(seconds,), name="qkdlab-session", daemon=True)
+        self._thread.start()
+
+    def stop(self):
+        """Ask the worker to close the present block and end. Returns at once, from any thread."""
+        self._stop.set()
+        self._go.set()
+
+    def pause(self):
+        """Hold after the present stretch."""
+        self._go.clear()
+
+    def resume(self):
+        """Go on after `pause`."""
+        self._go.set()
+
+    @property
+    def running(self):
+        """Whether the worker is at work."""
+        return self._thread is not None and not self._done.is_set()
+
+    def wait(self, timeout=None):
+        """Wait for the end; whether it has come. Not for notebook cells: a blocked cell also blocks the Stop button."""
+        return self._done.wait(timeout)
+
+    def run(self, seconds=None):
+        """Run to the end in the present thread's time and return the report.
+
+        Raises
+        ------
+        BadInput
+            As raised by the source.
+        """
+        self.start(seconds)
+        while not self.wait(0.1):        # short waits, so that Ctrl-C is heard
+            pass
+        if self._failure:
+            raise self._failure
+        return self.report
+
+    # --------------------------------------------------------------------------------------------------- worker
+
+    def _tell(self, step, block=0, **values):
+        event = Event(step, block, values)
+        for callback in list(self._subscribers):
+            callback(event)
+
+    def _work(self, seconds):
+        try:
+            self._distill(seconds)
+        except Exception as error:
+            self._failure = error
+            self._tell("error", message=str(error) or type(error).__name__)
+        finally:
+            self._done.set()
+
+    def _distill(self, seconds):
+        seed = getattr(self.source, "public_seed", None)
+        draw = replayed(seed) if seed else from_system
+        provenance = {"simulated": bool(self.source.simulated), "settings_sha256": self.agreement.digest(),
+                      "hash_seeds": "expanded from the recording's public seed" if seed else "operating system",
+                      "assumptions": _assumed(self.source, seed),
+                      "qkdlab": __version__}
+        ends = LocalChannel.pair()
+        alice = Alice(self.source.choices, self.agreement, ends[0], draw, provenance)
+        bob = Bob(self.agreement, ends[1], draw, provenance)
+        helper = _Serving(alice)
+        self._tell("start", title=_title(self.source), simulated=bool(self.source.simulated))
+        try:
+            bob.hello()
+            receiver = _Receiver(self, bob, draw)
+            for tags in self._blocks(seconds):
+                self._go.wait()
+                receiver.take(tags)
+                if self._stop.is_set():
+                    break
+            receiver.close()
+            bob.bye()
+        except ChannelClosed as closed:
+            raise (helper.join() or closed) from None
+        finally:
+            ends[1].close()
+        failure = helper.join()
+        if failure:
+            raise failure
+        self.report = _report(self, receiver, alice, bob, provenance)
+        self._tell("end", report=self.report)
+
+    def _blocks(self, seconds):
+        """Bob's tags, at the asked pace."""
+        if hasattr(self.source, "tag_blocks"):
+            blocks = self.source.tag_blocks()
+        else:
+            seconds = float("inf") if seconds is None else seconds
+            blocks = self.source.blocks(seconds, self._block_seconds)
+        began = time.perf_counter()
+        for index, tags in enumerate(blocks):
+            yield tags
+            if self._pace:
+                ahead = (index + 1) * self._block_seconds / self._pace - (time.perf_counter() - began)
+                if ahead > 0:
+                    self._stop.wait(ahead)
+
+
+class _Serving:
+    """Alice on her own thread; a failure of hers closes the channel, so that Bob does not wait for ever."""
+
+    def __init__(self, alice):
+        self._failure = None
+        self._thread = threading.Thread(target=self._serve, args=(alice,), name="qkdlab-alice", daemon=True)
+        self._thread.start()
+
+    def _serve(self, alice):
+        try:
+            alice.serve()
+        except ChannelClosed:
+            pass
+        except Exception as error:
+            self._failure = error
+        finally:
+            alice.channel.close()
+
+    def join(self):
+        """Wait for her end; what went wrong, or None."""
+        self._thread.join()
+        return self._failure
+
+
+class _Receiver:
+    """Bob's side of a session: tags to clicks to blocks, with the events and the time each step took."""
+
+    def __init__(self, session, bob, draw):
+        self._session, self.bob = session, bob
+        rng = np.random.Generator(np.random.Philox(int.from_bytes(draw(16, "double clicks"), "little")))
+        a = session.agreement
+        self._synchroniser = Synchroniser(a.source, a.sync, a.receiver, rng)
+        self.seconds = dict.fromkeys(("synchronise", "sift", "reconcile", "verify", "bound", "amplify"), 0.0)
+        self.reports, self.total = [], DecoyCounts.zeros(len(a.source.intensities))
+        self.tags = self.clicks = self.lost = 0
+        self._next_slot = None
+        # On a real link nothing is announced before the last detection of a block, as the proofs assume. A recording
+        # has all of its detections already; a simulated Eve does not adapt, and the live view wants the counts.
+        source = session.source
+        self._held = [] if not source.simulated and not hasattr(source, "tag_blocks") else None
+        self._span_ps = None
+        self._told_clock = None
+
+    @property
+    def clock(self):
+        """State of the clock recovery."""
+        return self._synchroniser.state
+
+    def take(self, tags):
+        """One stretch of tags."""
+        self.tags += len(tags)
+        self.lost += tags.lost
+        clock = time.perf_counter()
+        clicks = self._synchroniser.push(tags)
+        self.seconds["synchronise"] += time.perf_counter() - clock
+        self._sift(clicks)
+        self._tell(tags)
+        waiting = self.bob.sifted_key_bits if self._held is None else sum(map(len, self._held))
+        if waiting >= self._session.distill.block_key_bits:
+            self._close_block()
+
+    def close(self):
+        """The source has ended: what waits in the synchroniser, then the last block."""
+        clock = time.perf_counter()
+        clicks = self._synchroniser.finish()
+        self.seconds["synchronise"] += time.perf_counter() - clock
+        self._sift(clicks)
+        if len(clicks):
+            self._tell(None)
+        if self.bob.counts.clicks.any() or self._held or not self.reports:
+            self._close_block()
+
+    def _sift(self, clicks):
+        if self._held is None:
+            self._announce(clicks)
+        elif len(clicks):
+            self._held.append(clicks)
+
+    def _announce(self, clicks):
+        if not len(clicks):
+            return
+        clock = time.perf_counter()
+        first = int(clicks.slot[0]) if self._next_slot is None else self._next_slot
+        self._next_slot = int(clicks.slot[-1]) + 1
+        self.clicks += len(clicks)
+        self.bob.announce(clicks, _secret_slots(self._session.agreement.sync, first, self._next_slot))
+        self.seconds["sift"] += time.perf_counter() - clock
+
+    def _close_block(self):
+        tell = self._session._tell
+        block = self.bob.block
+        if self._held:
+            for clicks in self._held:
+                self._announce(clicks)
+            self._held = []
+        done = self.bob.distill(lambda rounds, leak_bits: tell("reconcile", block, rounds=rounds, leak_bits=leak_bits))
+        for step, spent in done.seconds.items():
+            self.seconds[step] += spent
+        self.reports.append(done)
+        self.total = self.total + done.counts
+        tell("amplify", block, secret_bits=done.secret_bits, reason=done.bound.reason)
+
+    def _tell(self, tags):
+        state = self.clock
+        if state != self._told_clock:
+            self._told_clock = state
+            phase_ps, histogram = self._synchroniser.histogram()
+            self._session._tell("clock", self.bob.block, **datatypes.as_table(state), phase_ps=phase_ps,
+                                histogram=histogram)
+        counts = self.bob.counts
+        qber, low, high = qber_interval(int(counts.errors[:, 1].sum()), int(counts.clicks[:, 1].sum()))
+        bound = bound_now(self._session.agreement, counts)
+        sent = counts.sent[:, 0]
+        gains = np.divide(counts.clicks[:, 0], sent, out=np.zeros(len(sent)), where=sent > 0)
+        self._session._tell(
+            "block", self.bob.block, **self._rates(tags), qber_test=qber, qber_low=low, qber_high=high,
+            gains=gains.tolist(), gains_expected=_expected(self._session.source, state),
+            sifted_key_bits=int(counts.clicks[:, 0].sum()), sifted_test_bits=int(counts.clicks[:, 1].sum()),
+            s1=bound.s1, phase_error=bound.phase_error, key_length=bound.length, signed_length=bound.signed_length,
+            reason=bound.reason if state.locked else state.reason)
+
+    def _rates(self, tags):
+        """Link time so far and detections per second of each detector in this stretch."""
+        channels = self._session.agreement.receiver.channels
+        if tags is None or len(tags) < 2:
+            return {"time_s": (self._span_ps[1] - self._span_ps[0]) * 1e-12 if self._span_ps else 0.0,
+                    "rates_hz": [0.0] * len(channels)}
+        start, end = int(tags.time_ps[0]), int(tags.time_ps[-1])
+        self._span_ps = (self._span_ps[0] if self._span_ps else start, end)
+        counts = np.bincount(tags.channel, minlength=max(channels) + 1)
+        return {"time_s": (end - self._span_ps[0]) * 1e-12,
+                "rates_hz": [float(counts[c]) / max((end - start) * 1e-12, 1e-12) for c in channels]}
+
+
+def _assumed(source, seed):
+    """What a key of this run rests on beyond its proof."""
+    assumed = []
+    if source.simulated and not hasattr(source, "tag_blocks"):
+        assumed.append("announced stretch by stretch while the simulated link ran, for the live view: its Eve does not "
+                       "adapt to announcements, a real one might")
+    if seed:
+        assumed.append("replay: the hash seeds are expanded from a public 256-bit seed (SHAKE-256), which holds "
+                       "computationally, not information-theoretically")
+    if source.simulated:
+        assumed.append("simulated: both parties' records came from one program; the key is for study only")
+    return assumed
+
+
+def _secret_slots(sync, first, stop):
+    """How many slots of [first, stop) lie outside the public headers."""
+    public = [(x // sync.frame_slots) * sync.header_slots + min(x % sync.frame_slots, sync.header_slots)
+              for x in (first, stop)]
+    return stop - first - (public[1] - public[0])
+
+
+def _expected(source, state):
+    """What the simulator's closed forms promise for the key basis, by intensity; None where nobody knows."""
+    expected = getattr(source, "expected_gains", None)
+    return None if expected is None else [float(g) for g in expected(state.gate_ps)[:, 0]]
+
+
+def _title(source):
+    path = getattr(source, "path", None)
+    return str(path) if path else "simulated link"
+
+
+def _report(session, receiver, alice, bob, provenance):
+    """What ``qkdlab distill --json`` prints."""
+    reports, total = receiver.reports, receiver.total
+    good = [r for r in reports if r.key_id]
+    done = [r for r in reports if r.reconciliation and r.reconciliation["verified"]]
+    last = (good or reports)[-1]
+    leak = sum(r.reconciliation["leak_bits"] for r in reports if r.reconciliation)
+    n = sum(int(r.counts.clicks[:, 0].sum()) for r in done)
+    errors = sum(int(r.counts.errors[:, 0].sum()) for r in done)
+    reason = None if good else (receiver.clock.reason if not receiver.clock.locked else last.bound.reason)
+    return datatypes.as_table({
+        "secret_bits": sum(r.secret_bits for r in good),
+        "alice_key_sha256": alice.sha256(), "bob_key_sha256": bob.sha256(),
+        "reason": reason,
+        "simulated": bool(session.source.simulated),
+        "qber_key": errors / n if n else None, "qber_test": total.qber(1),
+        "counts": total, "bound": last.bound,
+        "leak_bits": leak,
+        "f_ec": last.reconciliation["f_ec"] if last.reconciliation else None,
+        "rounds": sum(r.reconciliation["rounds"] for r in reports if r.reconciliation),
+        "epsilons": last.bound.epsilons,
+        "ledger": _ledger(reports, receiver.bob.channel),
+        "blocks": [{"block": r.block, "secret_bits": r.secret_bits, "key_id": r.key_id, "reason": r.bound.reason,
+                    "reconciliation": r.reconciliation, "bound": r.bound} for r in reports],
+        "clock": receiver.clock, "tags": receiver.tags, "clicks": receiver.clicks, "lost_tags": receiver.lost,
+        "seconds": {step: round(s, 6) for step, s in receiver.seconds.items()},
+        "settings_sha256": session.agreement.digest(),
+        "provenance": provenance, "recording": _title(session.source),
+    })
+
+
+def _ledger(reports, channel):
+    """Everything that was said aloud and depends on the key, and how much was said in all."""
+    return {
+        "parities_bits": sum(r.reconciliation["leak_bits"] for r in reports if r.reconciliation),
+        "verification_bits": sum(r.verification_bits for r in reports),
+        "transcript_bits": sum(r.reconciliation["transcript_bits"] for r in reports if r.reconciliation),
+        "said_by_bob_bytes": dict(channel.sent), "said_by_alice_bytes": dict(channel.heard),
+        "key_bits_said": {k: v for k, v in channel.leaked.items() if v},
+    }
