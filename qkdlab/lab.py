@@ -102,14 +102,13 @@ def open_lab(port=None, browser=True, folder=None, notebook="lab/live-session"):
     token = secrets.token_hex(24)
     # a workspace of its own leaves the user's window layout alone
     address = f"http://127.0.0.1:{port}/lab/workspaces/qkdlab/tree/{notebook}.ipynb?token={token}"
-    with _ended_by_sigterm(), _server(port, folder, token) as server:
+    with contextlib.suppress(KeyboardInterrupt), _ended_by_sigterm(), _server(port, folder, token) as server:
         _wait_until_up(server, port, token)
         print(address, flush=True)
         print(f"JupyterLab serves {folder}; stop it with Ctrl-C.", file=sys.stderr, flush=True)
         if browser:
             webbrowser.open(address)
-        with contextlib.suppress(KeyboardInterrupt):
-            server.wait()
+        server.wait()
 
 
 def _shipped():
@@ -157,7 +156,7 @@ def _server(port, folder, token):
     # the kernels of this environment come before any of the same name in the user's home
     environment = os.environ | {"JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1"}
     process = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env=environment, cwd=folder,
-                               stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno(), start_new_session=True)
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         yield process
     finally:
