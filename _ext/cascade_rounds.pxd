@@ -25,6 +25,10 @@ cdef enum:
     MAX_TILES = 64
     MAX_CHECKS = 32
 
+cdef enum Broken:
+    CONTRADICTION = 1        # no honest pair of parties gets here
+    OUT_OF_MEMORY = 2
+
 cdef enum Kind:
     NOTHING      # the frame is done
     BLOCKS       # parities of a new pass's blocks
@@ -333,7 +337,7 @@ cdef inline void correct(Talk* t, Keys* own) noexcept nogil:
         if 0 < t.current < t.n_passes:
             bit = unplaced(&t.orders[t.current], bit)
         if bit >= t.bits or t.flipped[bit >> 6] >> (bit & 63) & 1:
-            t.broken = 1          # no honest pair of parties gets here: what was said contradicts itself
+            t.broken = CONTRADICTION
             return
         t.flipped[bit >> 6] |= <uint64_t>1 << (bit & 63)
         for p in range(ends):
@@ -353,7 +357,7 @@ cdef inline bint begin_search(Talk* t) noexcept nogil:
     for p in range(t.started):
         if t.known[p].pending:
             if reserve(t, t.known[p].pending):
-                t.broken = 2
+                t.broken = OUT_OF_MEMORY
                 return False
             t.current, t.level, t.entries = p, t.known[p].level, 0
             t.known[p].pending = 0
@@ -362,7 +366,7 @@ cdef inline bint begin_search(Talk* t) noexcept nogil:
     if not t.wrong:
         return False
     if reserve(t, 1):
-        t.broken = 2
+        t.broken = OUT_OF_MEMORY
         return False
     t.current, t.level, t.check, t.entries = t.n_passes, 2, lowest(t.wrong), 1
     memset(t.of_log, 0, sizeof(t.of_log))

@@ -107,8 +107,8 @@ def test_orders_equal_twin_and_lose_no_bit(kernel, tiles):
 
 
 def test_orders_scatter_like_random_ones():
-    """The bits of a word (an error burst) meet in few words of the new order, and those words have few others in common:
-    two errors in one block that hide together with two of another block are as rare as in a random order."""
+    """The bits of a word (an error burst) meet in few words of the new order, and those words share few other blocks: two
+    errors in one block that hide together with two of another block are as rare as in a random order."""
     tiles, rng = 25, np.random.default_rng(1)
     wanted = {}
     for name, order in ("ours", reference.make_order(3, tiles, 1)), ("random", rng.permutation(4096 * tiles)):
