@@ -124,10 +124,12 @@ def _shifted(words, by, start, stop):
 
 
 def _direct(key, seed, n, length):
-    """Word by word: for short keys."""
+    """Word by word: for short keys, or few bits out."""
     out = np.zeros((length + 63) // 64, np.uint64)
-    shifted = _shifted(key, 64 * len(key) - n, 0, len(key))
-    _ext.hashing.product(_shifted(seed, 1, 0, len(key) + len(out)), shifted, out)
+    key, seed = _shifted(key, 64 * len(key) - n, 0, len(key)), _shifted(seed, 1, 0, len(key) + len(out))
+    step = max(1, _WORDS_AT_ONCE // len(key))
+    for i in range(0, len(out), step):
+        _ext.hashing.product(seed[i : i + step + len(key)], key, out[i : i + step])
     return out.tobytes()
 
 
@@ -136,8 +138,11 @@ def _direct(key, seed, n, length):
 # Products of 64-bit words, and of transformed blocks, that take as long as one transform of 2^14 places (measured).
 _WORD_PRODUCTS = {"portable": 5_000, "avx2": 20_000, "avx512": 8_000}[_ext.path]
 _BLOCK_PRODUCTS = {"portable": 6, "avx2": 5, "avx512": 17}[_ext.path]
+# Products of words, and of cells of transformed blocks, in one call: some 0.1 s on the slowest path, so that Ctrl-C
+# does not wait for longer.
+_WORDS_AT_ONCE = 1 << 22
+_CELLS_AT_ONCE = 1 << 19
 _KEY_BLOCKS = 128           # key blocks held transformed at a time: bounds the memory
-_PRODUCTS_AT_ONCE = 1 << 19   # of cells, in one call: some 0.1 s on the slowest path, so that it can be interrupted
 
 
 def _plan(n, length):
@@ -176,7 +181,7 @@ def _by_transform(key, seed, n, length, k):
         blocks = min(_KEY_BLOCKS, n_key - first)
         keys = transformed(key, 8 * size * n_key - n, first, blocks)
         seeds = transformed(seed, 1, n_key - first - blocks, blocks + n_out)
-        step = max(1, _PRODUCTS_AT_ONCE // (blocks * (n_out + 1)))
+        step = max(1, _CELLS_AT_ONCE // (blocks * (n_out + 1)))
         for c in range(0, cells, step):
             hashing.multiply_add(seeds[c : c + step], keys[c : c + step], sums[c : c + step])
 
