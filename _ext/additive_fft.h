@@ -206,7 +206,12 @@ static void qkd_make_tables(void) {
 static inline void qkd_add(uint8_t *a, const uint8_t *b, size_t n) {
     size_t i = 0;
     for (; i + QKD_VEC <= n; i += QKD_VEC) qkd_store(a + i, qkd_load(a + i) ^ qkd_load(b + i));
+#if QKD_VEC == 64
+    const __mmask64 rest = ((__mmask64)1 << (n - i)) - 1;
+    _mm512_mask_storeu_epi8(a + i, rest, _mm512_maskz_loadu_epi8(rest, a + i) ^ _mm512_maskz_loadu_epi8(rest, b + i));
+#else
     for (; i < n; i++) a[i] ^= b[i];
+#endif
 }
 
 /* One division of each chunk of 2 h places by s^s = x^h + x^s: what stands at h + i moves to s + i as well. */
