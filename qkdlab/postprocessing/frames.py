@@ -132,9 +132,13 @@ class FrameSearch:
         if not len(row):
             self.reason = "public string not found: no clicks in its numbered half"
             return None
+        most = 3 * len(row) // 4                      # these decide, the others confirm
+        if contrast * math.sqrt(most) < SIGNIFICANCE - 1:
+            self.reason = f"public string not found: {len(row)} clicks in its numbered half are too few so far"
+            return None
         first_row = int(row.min())
         row = row - first_row
-        parts = [slice(0, len(row) // 2), slice(len(row) // 2, None)]
+        parts = [slice(0, most), slice(most, None)]
         lowest = -int(row.max())                      # frame number of row 0: Bob may have begun long before Alice
         highest = self._late_frames + first_row
         best = 0.0
@@ -196,15 +200,19 @@ class HeaderWatch:
     offsets : Offsets
     """
 
-    # Header clicks n of one check are so many that contrast^2 n = 100: the expected 10 standard deviations are told from
-    # none, at 5, with 3e-7 for either error.
-    CERTAINTY = 100.0
+    # Where the string is in place, (on - off) / sqrt(on + off) of n header clicks is contrast * sqrt(n) on average;
+    # where it is not, 0; with standard deviation 1. A check ends as soon as FIRST are expected and AGREES are there, at
+    # the latest when LAST are expected; with less than LEAST there is nothing to judge.
+    FIRST, LAST, LEAST = 10.0, 20.0, 3.0
+    AGREES = 5.0
 
     def __init__(self, sync, offsets):
         self._sync, self._offsets = sync, offsets
         self._pattern = preamble.fixed_pattern(sync).astype(np.uint8)
         self._contrast = max(offsets.contrast, 0.05)
-        self._held, self._open = [], []          # a span that agreed and waits for its successor; the span in the making
+        self._held = []                          # a span that agreed and waits for its successor
+        self._open = []                          # the span in the making,
+        self._score = np.zeros(2, np.int64)      # and its header clicks (off, on)
 
     def add(self, detections):
         """Take a stretch in.
@@ -225,7 +233,9 @@ class HeaderWatch:
                              self._sync.header_slots, self._pattern, slot, detector, score)
         horizon = detections.stop_slot + int(self._offsets.slots.min()) - 2
         self._open.append(Numbered(slot[:n], detector[:n], horizon, score, detections))
-        if self._contrast**2 * self._score().sum() < self.CERTAINTY:
+        self._score += score
+        agreement, expected = self._agreement()
+        if expected < self.FIRST or (agreement < self.AGREES and expected < self.LAST):
             return []
         return self._judge()
 
@@ -235,8 +245,8 @@ class HeaderWatch:
         Parameters
         ----------
         sound : bool
-            The recording ended here. Otherwise the clock was lost: the last stretch, where that may have begun, is given
-            up, and so is what too few header clicks vouch for.
+            The recording ended here. Otherwise the clock was lost: the last stretch, where that may have begun, is
+            given up, and so is what too few header clicks vouch for.
 
         Returns
         -------
@@ -244,30 +254,37 @@ class HeaderWatch:
             What is certain, and what is not.
         """
         doubtful = []
-        if not sound:
-            doubtful = [(self._open or self._held).pop().raw] if self._open or self._held else []
-        if self._contrast**2 * self._score().sum() >= 9:
+        if not sound and (self._open or self._held):
+            last = (self._open or self._held).pop()
+            doubtful.append(last.raw)
+            if self._open:
+                self._score -= last.score
+        if self._agreement()[1] >= self.LEAST:
             try:
                 return self._judge() + self._take_held(), doubtful
             except Slip as slip:
                 return [], slip.lost + slip.after + doubtful
+        rest, self._open = self._open, []
         if sound:
-            certain, self._open = self._take_held() + self._open, []
-            return certain, []
-        unproven, self._open = [part.raw for part in self._open], []
-        return self._take_held(), unproven + doubtful
+            return self._take_held() + rest, []
+        return self._take_held(), [part.raw for part in rest] + doubtful
 
-    def _score(self):
-        return sum((part.score for part in self._open), np.zeros(2, np.int64))
+    def _agreement(self):
+        """Standard deviations by which the span in the making agrees with the string, and how many are expected."""
+        off, on = map(int, self._score)
+        return (on - off) / math.sqrt(max(on + off, 1)), self._contrast * math.sqrt(on + off)
 
     def _judge(self):
         """Compare the span in the making with the string; if it agrees, it takes the place of the one before."""
-        off, on = map(int, self._score())
+        agreement, expected = self._agreement()
+        off, on = map(int, self._score)
         span, self._open = self._open, []
+        self._score[:] = 0
         certain = self._take_held()
-        if on - off < 0.5 * self._contrast * (on + off):
+        if agreement < min(self.AGREES, 0.5 * expected):
             raise Slip([part.raw for part in certain], [part.raw for part in span])
         self._held = span
+        self._contrast += 0.25 * (max((on - off) / (on + off), 0.05) - self._contrast)
         return certain
 
     def _take_held(self):

@@ -128,7 +128,7 @@ def _pulse_width(counts, background):
 
 
 def _key_rate(signal, noise, intensity):
-    """Key rate up to a factor: single photons from the signal and from noise in single-photon pulses, minus the leak."""
+    """Key rate up to a factor: single photons, from the signal and from noise in their pulses, minus the leak."""
     total = signal + noise + 1e-300
     single = signal + intensity * noise + 1e-300
     qber = (MISALIGNMENT * signal + noise / 2) / total

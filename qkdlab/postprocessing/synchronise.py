@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..datatypes import Clicks
+from ..errors import BadInput
 from .clock import BINS
 from .frames import FrameSearch, HeaderWatch, Slip
 from .gate import ClickMaker
@@ -25,7 +26,7 @@ MOVED = "the public string does not agree any more"
 
 @dataclass(frozen=True, slots=True)
 class ClockState:
-    """What is known of Bob's clock now. None: not known."""
+    """What is known of Bob's clock now, or was known when the lock was lost. None: not known."""
 
     locked: bool
     rate_hz: float | None = None             # pulses per second of Bob's clock
@@ -57,6 +58,11 @@ class Synchroniser:
     late_frames : int
         How many frames after Alice Bob may have started at most. Before her he may start at any time.
 
+    Raises
+    ------
+    BadInput
+        Where the source has one intensity only.
+
     Attributes
     ----------
     lost_stretches : list of LostStretch
@@ -64,6 +70,9 @@ class Synchroniser:
     """
 
     def __init__(self, source, sync, receiver, rng, *, search_ppm=20.0, late_frames=1 << 16):
+        if len(source.intensities) < 2:
+            raise BadInput("the public string needs a second, weaker intensity", field="intensities",
+                           value=list(source.intensities))
         self._source, self._sync, self._late_frames = source, sync, int(late_frames)
         self._input = np.full(256, 255, np.uint8)
         self._input[list(receiver.channels)] = range(4)
@@ -71,6 +80,7 @@ class Synchroniser:
         self._maker = ClickMaker(rng)
         self._search = self._watch = self._offsets = self._first_frame = None
         self._reason = "no clicks: is the shutter open?"
+        self._locked = False
         self._out = []
         self.lost_stretches = []
 
@@ -88,7 +98,7 @@ class Synchroniser:
             All that is certain by now, later than those given before; public slots are left out. Often empty at first:
             the tags wait until the slots are known, and none is lost by that.
         """
-        time_ps, detector = tags.time_ps, self._input[tags.channel]
+        time_ps, detector = tags.time_ps, self._input.take(tags.channel)
         if detector.max(initial=0) > 3:
             ours = np.flatnonzero(detector < 4)
             time_ps, detector = time_ps[ours], detector[ours]
@@ -128,13 +138,13 @@ class Synchroniser:
         slots = np.zeros(4, np.int64) if found is None else found.slots
         delays = clock.delay_ps + np.rint((slots[0] - slots) * (1e12 / clock.rate_hz)).astype(np.int64)
         return ClockState(
-            locked=found is not None, rate_hz=clock.rate_hz, offset_ppm=(clock.rate_hz / self._source.clock_hz - 1) * 1e6,
+            locked=self._locked, rate_hz=clock.rate_hz, offset_ppm=(clock.rate_hz / self._source.clock_hz - 1) * 1e6,
             drift_per_s=clock.drift_hz_per_s / clock.rate_hz,
             offset_slots=None if found is None else int(slots[tracker.reference]), first_frame=self._first_frame,
             visibility=clock.visibility, jitter_ps=tracker.gate.jitter_ps, gate_ps=tracker.gate.width_ps,
             delays_ps=tuple(int(d) for d in delays - delays[0]),
             gated_fraction=tracker.gated / tracker.seen if tracker.seen else None,
-            reason=None if found is not None else self._reason)
+            reason=None if self._locked else self._reason)
 
     # ------------------------------------------------------------------------------------------------------ the stream
 
@@ -165,12 +175,12 @@ class Synchroniser:
                 self._emit(self._watch.add(detections))
             except Slip as slip:
                 self._give_up(slip.lost, MOVED)
-                self._watch = self._offsets = None
+                self._watch, self._locked, self._reason = None, False, MOVED
                 for stretch in slip.after:
                     self._number(stretch)
             return
         if self._search is None:
-            self._search = FrameSearch(self._sync, self._source.clock_hz, self._late_frames)
+            self._search, self._offsets = FrameSearch(self._sync, self._source.clock_hz, self._late_frames), None
         self._search.add(detections)
         self._seek()
 
@@ -183,7 +193,8 @@ class Synchroniser:
             self._give_up(search.pending, search.reason)
             self._search = None
         elif offsets is not None:
-            self._search, self._offsets, self._watch = None, offsets, HeaderWatch(self._sync, offsets)
+            self._search, self._offsets, self._locked = None, offsets, True
+            self._watch = HeaderWatch(self._sync, offsets)
             for stretch in search.pending:
                 self._number(stretch)
 
@@ -197,7 +208,7 @@ class Synchroniser:
             self._give_up(doubtful, reason or MOVED)
         self._watch = self._search = None
         if reason is not None:
-            self._offsets = None
+            self._locked, self._reason = False, reason
 
     def _emit(self, certain):
         for part in certain:
@@ -209,6 +220,8 @@ class Synchroniser:
 
     def _collect(self):
         out, self._out = self._out, []
+        if len(out) == 1:
+            return out[0]
         return Clicks(*(np.concatenate([getattr(c, name) for c in out]) if out else np.empty(0)
                         for name in ("slot", "basis", "outcome")))
 
@@ -221,7 +234,7 @@ class Synchroniser:
         if lost and lost[-1].reason == reason and lost[-1].start_ps <= start_ps <= lost[-1].stop_ps + DISORDER_PS:
             start_ps = lost.pop().start_ps
         lost.append(LostStretch(start_ps, stop_ps, reason))
-        if self._offsets is None:
+        if not self._locked:
             self._reason = reason
 
 
