@@ -1,1 +1,157 @@
-"""Recordings: one format, one module."""
+"""Recordings: one format, one module.
+
+A format is a module of this folder (or of a package that joins through the entry points ``qkdlab.datasets``) with
+
+- ``SIGNATURE``: the bytes with which its files begin (a file's ending says nothing);
+- ``read(path) -> Recording``, which raises :class:`~qkdlab.errors.BadInput` with file, offset or field, and value;
+
+and, where files can be written, ``SUFFIX`` and ``write(path, blocks)``, and ``keep(recording)``: the settings of
+``write`` that the recording it comes from decides.
+"""
+
+import pathlib
+
+from qkdlab.datasets import folder
+from qkdlab.datasets.newfile import refuse_existing
+from qkdlab.datasets.recording import Recording, Tally
+from qkdlab.datatypes import DistillSettings
+from qkdlab.errors import BadInput
+from qkdlab.registry import Registry
+from qkdlab.settings import nearest
+
+__all__ = ["FORMATS", "DistillSettings", "Recording", "Tally", "convert", "inspect", "open", "writer"]
+
+FORMATS = Registry("qkdlab.datasets", need="SIGNATURE")
+
+
+def open(path):
+    """Open a recording of any known format: a file, or a folder with a ``run.toml``.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    BadInput
+        Naming the file, the byte offset or field, and the value.
+    """
+    path = pathlib.Path(path)
+    return folder.read(path, _read_file) if path.is_dir() else _read_file(path)
+
+
+def _read_file(path):
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except FileNotFoundError:
+        raise BadInput("no such file", where=path) from None
+    except OSError as error:
+        raise BadInput(error.strerror or str(error), where=path) from None
+    if not head:
+        raise BadInput("the file is empty", where=path)
+    for name in FORMATS.names():
+        module = FORMATS.get(name)
+        if head.startswith(module.SIGNATURE):
+            return module.read(path)
+    raise BadInput(f"no known recording begins like this; known: {', '.join(FORMATS.names())}",
+                   where=f"{path}: byte 0", value=head[:8])
+
+
+def inspect(path):
+    """Read a recording from first to last and say what it holds.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    dict
+        See :meth:`Recording.inspect`; ready for JSON.
+
+    Raises
+    ------
+    BadInput
+        As :func:`open`; what was readable of a damaged file is reported with a warning instead.
+    """
+    return open(path).inspect()
+
+
+def convert(source, target):
+    """Write a recording in another format.
+
+    Parameters
+    ----------
+    source : path-like
+    target : path-like
+        Must not exist; its ending chooses the format.
+
+    Returns
+    -------
+    list of str
+        What of the source the target does not hold, and what was amiss with the source.
+
+    Raises
+    ------
+    BadInput
+        Where a tag does not fit the target (naming the field), the target exists, or the source cannot be read to its
+        end. No file is left then.
+    """
+    target = refuse_existing(target)
+    makers = {FORMATS.get(name).SUFFIX: FORMATS.get(name) for name in FORMATS.names()
+              if hasattr(FORMATS.get(name), "write")}
+    if target.suffix not in makers:
+        raise BadInput(f"no format to write has this ending; {nearest(target.suffix, makers)}", where=target,
+                       value=target.suffix)
+    recording, tally, maker = open(source), Tally(), makers[target.suffix]
+    settings = maker.keep(recording) if hasattr(maker, "keep") else {}
+    lost = 0
+
+    def blocks():
+        nonlocal lost
+        for tags in recording.tag_blocks(tally=tally):
+            lost += tags.lost
+            yield tags
+
+    maker.write(target, blocks(), **settings)
+    return [*recording.warnings, *tally.warnings, *_left_out(recording, tally, lost, settings)]
+
+
+def _left_out(recording, tally, lost, settings):
+    """What the target does not hold."""
+    marks = {"marker": tally.markers, "sync": tally.syncs}
+    left = [f"{n} {what} records are left out" for what, n in marks.items() if n]
+    if tally.dtime_sum is not None:
+        left.append("sync number and dtime are joined to one time, rounded to ps")
+    if "source" not in settings:                          # a run keeps all of these
+        left += [f"{lost} clicks that the tagger says it lost are not noted"] if lost else []
+        left += ["settings and the sender's record are left out"] if recording.source is not None else []
+    return left
+
+
+def writer(form, path, link, distill=None, public_seed=None):
+    """A recorder for a link: a context manager with ``append(tags)``.
+
+    Parameters
+    ----------
+    form : {"h5", "ptu"}
+        One HDF5 file (:class:`~qkdlab.datasets.run.RunWriter`), or a folder with a PicoQuant file
+        (:class:`~qkdlab.datasets.folder.FolderWriter`).
+    path : path-like
+        Must not exist.
+    link : object
+        With ``source, sync, receiver, choices, simulated``.
+    distill : DistillSettings, optional
+    public_seed : bytes, optional
+        32 bytes.
+    """
+    kinds = {"h5": FORMATS.get("run").RunWriter, "ptu": folder.FolderWriter}
+    if form not in kinds:
+        raise BadInput(f"unknown form of a recording; {nearest(form, kinds)}", field="form", value=form)
+    return kinds[form](path, source=link.source, sync=link.sync, receiver=link.receiver, choices=link.choices,
+                       simulated=link.simulated, distill=distill, public_seed=public_seed)

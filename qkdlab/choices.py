@@ -108,7 +108,8 @@ class DrawnChoices(Choices):
         super().__init__(source, sync)
         if not isinstance(key, bytes | bytearray) or len(key) != 32:
             raise BadInput("32 bytes are expected", field="key")
-        self._key_words = np.frombuffer(bytes(key), "<u4").astype(np.uint32)
+        self.key = bytes(key)
+        self._key_words = np.frombuffer(self.key, "<u4").astype(np.uint32)
         self._rule = source.basis_threshold, source.intensity_thresholds
 
     def _at(self, slots):

@@ -1,15 +1,27 @@
 """A run on disk: a link recorded as a real one would be, for replay."""
 
+import dataclasses
 import hashlib
 import pathlib
 import sys
 
 from . import datasets, simulation
+from .choices import load_choices
+from .datatypes import DistillSettings
 from .entropy import entropy
 from .errors import BadInput
-from .settings import read_toml
+from .settings import Settings, read_toml, setting
 
-__all__ = ["record"]
+__all__ = ["ChoicesSettings", "record"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ChoicesSettings(Settings):
+    """What the sender plays instead of choices drawn slot by slot."""
+
+    file: str | None = setting(None, help="NumPy file (.npy) of one symbol per slot, beside the configuration; "
+                                          "absent: drawn from a key stream")
+    repeat: bool = setting(False, help="whether the file is a pattern that is played again and again")
 
 
 def record(config, output, *, seconds, seed=None, form="h5"):
@@ -18,7 +30,7 @@ def record(config, output, *, seconds, seed=None, form="h5"):
     Parameters
     ----------
     config : path-like
-        TOML with the tables of :data:`qkdlab.simulation.SECTIONS` and ``[distill]``; what is absent takes its default.
+        TOML with the tables of :data:`qkdlab.simulation.SECTIONS`, ``[choices]`` and ``[distill]``; what is absent takes its default.
     output : path-like
         The run to write; must not exist.
     seconds : float
@@ -39,18 +51,22 @@ def record(config, output, *, seconds, seed=None, form="h5"):
     """
     import tqdm
 
-    tables = read_toml(config, {**simulation.SECTIONS, "distill": datasets.DistillSettings})
+    tables = read_toml(config, {**simulation.SECTIONS, "distill": DistillSettings, "choices": ChoicesSettings})
     if not 0 < seconds < 1e7:
         raise BadInput("must be above 0 s and below 1e7 s", field="--seconds", value=seconds)
     if seed is not None and seed < 0:
         raise BadInput("must be a whole number of at least 0", field="--seed", value=seed)
     path = pathlib.Path(output)
-    distill = tables.pop("distill")
-    link = simulation.simulate(tables, seed=seed)
+    distill, stored = tables.pop("distill"), tables.pop("choices")
+    choices = None
+    if stored.file is not None:
+        choices = load_choices(pathlib.Path(config).parent / stored.file, tables["source"], tables["synchronisation"],
+                               stored.repeat)
+    link = simulation.simulate(tables, seed=seed, choices=choices)
     public_seed = entropy(32) if seed is None else hashlib.sha256(b"public seed %d" % seed).digest()
     writer = datasets.writer(form, path, link, distill, public_seed)
     total = max(1, round(seconds / 0.1))
-    with writer:
+    with writer as run:
         for tags in tqdm.tqdm(link.blocks(seconds), total=total, unit=" blocks", file=sys.stderr, disable=None):
-            writer.append(tags)
+            run.append(tags)
     return path

@@ -36,7 +36,8 @@ def test_detect_equals_twin_over_several_calls(kernel, n, dead_time):
         for name in got:
             assert np.array_equal(got[name], want[name])
         assert np.array_equal(fast["last_ps"], slow["last_ps"])
-        heaps = [sorted(zip(s["pending_ps"][:n_fast], s["pending_detector"][:n_fast], strict=True)) for s in (fast, slow)]
+        heaps = [sorted(zip(s["pending_ps"][:n_fast], s["pending_detector"][:n_fast], strict=True))
+                 for s in (fast, slow)]
         assert heaps[0] == heaps[1]
 
 

@@ -13,7 +13,7 @@ __all__ = ["FrameSearch", "HeaderWatch", "Numbered", "Offsets", "Slip"]
 SIGNIFICANCE = 7.0           # peak over noise that is asked for; the largest of 2^20 noise values lies near 5.3
 CONFIRMATION = 4.0           # asked of other clicks, for the one frame number that was found
 CLICKS_LIMIT = 1 << 24       # clicks after which the string is held to be absent
-LONGEST_DELAY_S = 1e-6       # between detectors
+LONGEST_DELAY_S = 2e-6       # between detectors
 CANDIDATES = 4096            # frame numbers tried at a time
 CLICKS_COMPARED = 2048       # header clicks that decide on the frame number
 

@@ -1,1 +1,25 @@
-"""The physics of a link."""
+"""The physics of a link: from Alice's choices to Bob's time tags, with every imperfection a setting."""
+
+from .expected import detector_rates, expected_gains, expected_gains_at_rate
+from .link import SimulatedLink, Truth, link_from_tables
+from .settings import SECTIONS, ChannelSettings, ClockSettings, DetectorSettings, EveSettings
+
+__all__ = [
+    "SECTIONS",
+    "ChannelSettings",
+    "ClockSettings",
+    "DetectorSettings",
+    "EveSettings",
+    "SimulatedLink",
+    "Truth",
+    "detector_rates",
+    "expected_gains",
+    "expected_gains_at_rate",
+    "link_from_tables",
+    "simulate",
+]
+
+
+def simulate(tables=None, seed=None, *, choices=None):
+    """A simulated link from settings by section (see :func:`link_from_tables`); all defaults where none are given."""
+    return link_from_tables(tables or {}, seed, choices)

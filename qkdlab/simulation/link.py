@@ -1,0 +1,212 @@
+"""A simulated link: Alice's source, the fibre, Eve, Bob's detectors and his clock, as a stream of Bob's time tags."""
+
+import dataclasses
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from ..choices import DrawnChoices
+from ..datatypes import ReceiverSettings, SourceSettings, SynchronisationSettings, TimeTags
+from ..entropy import entropy
+from ..errors import BadInput
+from ..settings import nearest
+from . import clock as clocks
+from .detectors import DARK, SIGNAL, DetectorBank, dark_counts, edge_ps, jittered
+from .eve import Interceptor
+from .expected import expected_gains_at_rate
+from .photons import arrivals, brightest_mean
+from .settings import SECTIONS, ChannelSettings, ClockSettings, DetectorSettings, EveSettings, arrival_sigma_ps
+
+__all__ = ["SimulatedLink", "Truth", "link_from_tables"]
+
+_AT_ONCE = 1 << 17           # photons simulated together: they stay in the processor's cache
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Truth:
+    """Where the tags of one block come from. Nobody has this but a simulator."""
+
+    slot: np.ndarray             # int64 (M,), -1 for dark counts and afterpulses
+    origin: np.ndarray           # uint8 (M,): SIGNAL, DARK or AFTERPULSE of :mod:`.detectors`
+
+
+class SimulatedLink:
+    """A source for :class:`qkdlab.Session` that is made of physics.
+
+    Parameters
+    ----------
+    source : SourceSettings
+    sync : SynchronisationSettings or None
+    channel, detectors, clock, eve : ChannelSettings, DetectorSettings, ClockSettings, EveSettings
+    receiver : ReceiverSettings
+    seed : int or None
+        Fixes everything, Alice's choices included: the same seed and the same blocks give the same tags. None: the
+        operating system's entropy.
+    choices : object as in :mod:`qkdlab.choices`, optional
+        What Alice plays instead of choices drawn from the seed; its source and sync must be those given here.
+    keep_truth : bool
+        Keep a :class:`Truth` for each block in ``truth``.
+
+    Attributes
+    ----------
+    source, sync, receiver, choices, channel, detectors, clock, eve
+        As given.
+    simulated : bool
+        True.
+    truth : list of Truth
+
+    Raises
+    ------
+    BadInput
+        Where the choices belong to other settings, or an argument is of another kind.
+    """
+
+    simulated = True
+
+    def __init__(self, source, sync, channel, detectors, clock, eve, receiver, *, seed, choices=None, keep_truth=False):
+        kinds = {"source": SourceSettings, "sync": SynchronisationSettings, "channel": ChannelSettings,
+                 "detectors": DetectorSettings, "clock": ClockSettings, "eve": EveSettings,
+                 "receiver": ReceiverSettings}
+        given = (source, sync, channel, detectors, clock, eve, receiver)
+        for (name, kind), value in zip(kinds.items(), given, strict=True):
+            if not (name == "sync" and value is None):
+                _is(kind, name, value)
+        if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
+            raise BadInput("a whole number of at least 0 is expected", field="seed", value=seed)
+        root = np.random.SeedSequence(int.from_bytes(entropy(32), "little") if seed is None else int(seed))
+        physics, alice, eavesdropper = (np.random.default_rng(s) for s in root.spawn(3))
+        if choices is None:
+            choices = DrawnChoices(source, sync, entropy(32) if seed is None else alice.bytes(32))
+        elif choices.source != source or choices.sync != sync:
+            raise BadInput("belong to another source or another synchronisation string", field="choices")
+        self.source, self.sync, self.receiver, self.clock, self.choices = source, sync, receiver, clock, choices
+        self.truth = []
+        self._physics = channel, detectors, eve
+        self._keep_truth = keep_truth
+        self._rng, self._interceptor = physics, Interceptor(eavesdropper.bytes(32))
+        self._period = Fraction(10**12) / Fraction(source.clock_hz)
+        self._now = clocks.true_time_ps(clock, 0)            # Alice's time, up to which all is simulated
+        self._bank = DetectorBank(self._now)
+
+    @property
+    def channel(self):
+        return self._physics[0]
+
+    @property
+    def detectors(self):
+        return self._physics[1]
+
+    @property
+    def eve(self):
+        return self._physics[2]
+
+    def update(self, *, channel=None, detectors=None, eve=None):
+        """Change the physics from the next block on. Safe while another thread takes blocks.
+
+        Raises
+        ------
+        BadInput
+            Where a setting is of another kind; nothing is changed then.
+        """
+        old = self._physics
+        new = tuple(a if a is not None else b for a, b in zip((channel, detectors, eve), old, strict=True))
+        for kind, name, value in zip((ChannelSettings, DetectorSettings, EveSettings), ("channel", "detectors", "eve"),
+                                     new, strict=True):
+            _is(kind, name, value)
+        self._physics = new
+
+    def expected_gains(self, gate_ps=None):
+        """Closed form of the gains with the present physics, float64 (intensity, basis); see :mod:`.expected`."""
+        return expected_gains_at_rate(self.source, *self._physics, gate_ps).clicks
+
+    def blocks(self, seconds, block_seconds=0.1):
+        """Bob's tags, one TimeTags per block, in his clock; a further call goes on where the last one stopped.
+
+        The last nanoseconds of a block come with the next one, where later tags cannot overtake them.
+
+        Parameters
+        ----------
+        seconds : float
+            Link time; infinite: until the caller stops.
+        block_seconds : float
+
+        Raises
+        ------
+        BadInput
+            Where a time is negative or not a number.
+        """
+        if not seconds >= 0:
+            raise BadInput("must be at least 0 s", field="seconds", value=seconds)
+        if not 1e-9 <= block_seconds < math.inf:
+            raise BadInput("must be at least 1e-9 s", field="block_seconds", value=block_seconds)
+        return self._blocks(seconds, block_seconds)
+
+    def _blocks(self, seconds, block_seconds):
+        start, index, done_s = self._now, 0, 0.0
+        while done_s < seconds * (1 - 1e-12):
+            index += 1
+            done_s = min(index * block_seconds, seconds)
+            yield self._block(start + round(done_s * 1e12))
+
+    def _block(self, end):
+        """Tags up to Alice's time `end` (ps), made in pieces that fit the cache."""
+        channel, detectors, eve = self._physics
+        rate = brightest_mean(self.source, channel, detectors) * self.source.clock_hz + 4 * detectors.dark_rate_hz
+        begin = self._now
+        pieces = 1 + int(rate * (end - begin) * 1e-12 / _AT_ONCE)
+        parts = [self._piece(begin + (end - begin) * (i + 1) // pieces, channel, detectors, eve) for i in range(pieces)]
+        time, detector, slot, origin = (np.concatenate(column) for column in zip(*parts, strict=True))
+        if self._keep_truth:
+            self.truth.append(Truth(slot, origin))
+        return TimeTags(clocks.read(self.clock, time), np.array(self.receiver.channels, np.uint8)[detector])
+
+    def _piece(self, end, channel, detectors, eve):
+        """Clicks up to about `end`: time, detector, slot, origin."""
+        begin, rng = self._now, self._rng
+        first, after = (max(0, math.ceil(t / self._period)) for t in (begin, end))
+        slot, detector = arrivals(self.choices, channel, detectors, eve, self._interceptor, first, after - first, rng)
+        base = round(first * self._period)               # exact: floats then only span this piece
+        sigma = arrival_sigma_ps(channel, detectors)
+        time = base + jittered((slot - first) * float(self._period), sigma, rng)
+        time += np.array(detectors.delay_ps)[detector]
+        dark_time, dark_detector = dark_counts(begin, end, detectors.dark_rate_hz, rng)
+        candidates = (np.concatenate([time, dark_time]), np.concatenate([detector, dark_detector]),
+                      np.concatenate([slot, np.full(len(dark_time), -1)]),
+                      np.repeat(np.array([SIGNAL, DARK], np.uint8), [len(time), len(dark_time)]))
+        self._now = end
+        return self._bank.clicks(detectors, candidates, end - edge_ps(sigma, detectors.delay_ps), rng)
+
+
+def _is(kind, name, value):
+    if not isinstance(value, kind):
+        raise BadInput(f"{kind.__name__} are expected", field=name, value=value)
+
+
+def link_from_tables(tables, seed=None, choices=None):
+    """A simulated link from settings by section.
+
+    Parameters
+    ----------
+    tables : dict of str to settings object
+        By the names of :data:`SECTIONS`, as :func:`qkdlab.settings.read_toml` gives them; what is absent takes its
+        defaults.
+    seed : int, optional
+    choices : object as in :mod:`qkdlab.choices`, optional
+
+    Returns
+    -------
+    SimulatedLink
+
+    Raises
+    ------
+    BadInput
+        Where a section is unknown.
+    """
+    for name in tables:
+        if name not in SECTIONS:
+            raise BadInput(f"unknown section; {nearest(name, SECTIONS)}", field=name)
+    given = {name: tables.get(name, kind) for name, kind in SECTIONS.items()}
+    given = {name: value() if isinstance(value, type) else value for name, value in given.items()}
+    return SimulatedLink(given["source"], given["synchronisation"], given["channel"], given["detectors"],
+                         given["clock"], given["eve"], given["receiver"], seed=seed, choices=choices)

@@ -1,0 +1,95 @@
+"""Settings of a simulated link: the fibre, Bob's detectors, his clock, Eve."""
+
+import math
+from dataclasses import dataclass
+
+from ..datatypes import ReceiverSettings, SourceSettings, SynchronisationSettings
+from ..errors import BadInput
+from ..settings import Settings, setting
+
+__all__ = ["SECTIONS", "ChannelSettings", "ClockSettings", "DetectorSettings", "EveSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings(Settings):
+    """The way from Alice to Bob's detectors."""
+
+    distance_km: float = setting(50.0, help="length of the fibre", unit="km", low=0, high=1000)
+    attenuation_db_per_km: float = setting(0.2, help="loss of the fibre per length", unit="dB/km", low=0, high=10)
+    extra_loss_db: float = setting(0.0, help="loss of connectors and of Bob's optics", unit="dB", low=0, high=200)
+    misalignment: float = setting(0.01, help="probability that a photon goes to the wrong detector of its basis",
+                                  low=0, high=0.5)
+    pulse_fwhm_ps: float = setting(100.0, help="duration of a pulse, full width at half maximum", unit="ps", low=0,
+                                   high=1e6)
+
+    @property
+    def loss_db(self):
+        """Total loss in dB."""
+        return self.distance_km * self.attenuation_db_per_km + self.extra_loss_db
+
+    @property
+    def transmittance(self):
+        """Probability that a photon reaches Bob's detectors."""
+        return 10 ** (-self.loss_db / 10)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSettings(Settings):
+    """Four threshold detectors, two behind each exit of a passive basis choice."""
+
+    efficiency: float = setting(0.2, help="probability that a photon that arrives makes a click", low=0, high=1)
+    dark_rate_hz: float = setting(100.0, help="dark counts of each detector", unit="Hz", low=0, high=1e8)
+    dead_time_ps: int = setting(50_000, help="blind after a click; clicks that are lost in it do not prolong it",
+                                unit="ps", low=0, high=10**10)
+    afterpulse_probability: float = setting(
+        0.01, help="probability that a click leaves an afterpulse that comes after the dead time", low=0, high=0.5)
+    afterpulse_decay_ps: float = setting(1e6, help="decay constant of afterpulsing", unit="ps", low=0, high=1e11)
+    jitter_fwhm_ps: float = setting(100.0, help="timing jitter, full width at half maximum", unit="ps", low=0, high=1e6)
+    delay_ps: tuple[int, ...] = setting((0, 0, 0, 0), help="delay of each detector against the others", unit="ps",
+                                        low=-10**6, high=10**6)
+    key_basis_probability: float = setting(0.9, help="share of the light that is measured in the key basis", low=0,
+                                           high=1)
+
+    def check(self):
+        if len(self.delay_ps) != 4:
+            raise BadInput("four delays are expected, one for each detector", field="delay_ps",
+                           value=list(self.delay_ps))
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSettings(Settings):
+    """Bob's clock against Alice's: he reads ``t + frequency offset * t + drift / 2 * t^2 + offset_ps`` at her time t,
+    in whole ticks. Her first pulse arrives at her time 0 (the flight is part of the offset); his recording begins at
+    his time 0, before her first pulse where the offset is positive."""
+
+    offset_ps: int = setting(1_234_567_890, help="what Bob's clock shows when the first pulse arrives", unit="ps",
+                             low=-10**15, high=10**15)
+    offset_ppm: float = setting(2.0, help="how much faster Bob's clock runs, in millionths", unit="ppm", low=-1000,
+                                high=1000)
+    drift_per_s: float = setting(1e-9, help="change of its relative frequency per second", unit="1/s", low=-1e-6,
+                                 high=1e-6)
+    tick_ps: int = setting(1, help="resolution of Bob's time tagger", unit="ps", low=1, high=10**6)
+
+
+@dataclass(frozen=True, slots=True)
+class EveSettings(Settings):
+    """An eavesdropper who measures pulses in a basis chosen at random and sends on what she found."""
+
+    intercept_fraction: float = setting(0.0, help="share of the pulses that are intercepted and sent anew", low=0,
+                                        high=1)
+
+
+SECTIONS = {
+    "source": SourceSettings,
+    "synchronisation": SynchronisationSettings,
+    "channel": ChannelSettings,
+    "detectors": DetectorSettings,
+    "clock": ClockSettings,
+    "eve": EveSettings,
+    "receiver": ReceiverSettings,
+}
+
+
+def arrival_sigma_ps(channel, detectors):
+    """Standard deviation of a photon's time tag around the pulse: pulse and jitter together, both Gaussian."""
+    return math.hypot(channel.pulse_fwhm_ps, detectors.jitter_fwhm_ps) / math.sqrt(8 * math.log(2))

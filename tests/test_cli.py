@@ -1,0 +1,165 @@
+"""Commands as a user types them: exit codes, one JSON object, one line of complaint."""
+
+import json
+import pathlib
+import shutil
+
+import pytest
+
+from qkdlab.cli import main
+
+LINK = pathlib.Path(__file__).with_name("link.toml")
+LIM_A = {   # worked example A of Lim et al.'s formulas
+    "proof": "lim2014", "intensities": [0.5, 0.1, 0.0], "probabilities": [0.6, 0.25, 0.15],
+    "key": {"n": [20_000_000, 1_750_000, 60_000], "m": [400_000, 52_000, 28_000]},
+    "test": {"n": [2_000_000, 175_000, 6_000], "m": [40_000, 5_200, 2_800]},
+    "eps_sec": 1e-9, "eps_cor": 1e-15, "f_ec": 1.16, "tails": "hoeffding", "sampling": "serfling", "clamp": True,
+}
+
+
+def run(capsys, *argv):
+    code = main([str(a) for a in argv])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def refused(capsys, *argv, says):
+    code, out, err = run(capsys, *argv)
+    assert code == 2 and out == "" and err.count("\n") == 1 and says in err, (code, out, err)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli") / "run.h5"
+    assert main(["simulate", str(LINK), "-o", str(path), "--seed", "7", "--seconds", "0.1"]) == 0
+    return path
+
+
+def test_the_shipped_recording_gives_a_key(capsys):
+    code, out, _ = run(capsys)
+    assert code == 0 and "SECRET KEY" in out and "(equal)" in out and "qkdlab lab" in out
+
+
+def test_simulate_then_distill(capsys, recorded):
+    code, out, _ = run(capsys, "distill", recorded, "--json")
+    report = json.loads(out)
+    assert code == 0 and report["secret_bits"] > 0
+    assert report["alice_key_sha256"] == report["bob_key_sha256"]
+    code, out, _ = run(capsys, "distill", recorded)
+    assert code == 0 and report["bob_key_sha256"] in out
+
+
+def test_the_same_seed_records_the_same_run(capsys, recorded, tmp_path):
+    assert run(capsys, "simulate", LINK, "-o", tmp_path / "b.h5", "--seed", 7, "--seconds", 0.1)[0] == 0
+    keys = [json.loads(run(capsys, "distill", p, "--json")[1])["alice_key_sha256"] for p in (recorded, tmp_path / "b.h5")]
+    assert keys[0] == keys[1]
+
+
+def test_no_key_is_exit_code_1(capsys, recorded):
+    code, out, _ = run(capsys, "distill", recorded, "--json", "--set", "abort_qber=0.0001")
+    report = json.loads(out)
+    assert code == 1 and report["secret_bits"] == 0 and "abort line" in report["reason"]
+
+
+def test_existing_files_are_never_replaced(capsys, recorded, tmp_path):
+    before = recorded.read_bytes()
+    refused(capsys, "simulate", LINK, "-o", recorded, says="exists already")
+    assert recorded.read_bytes() == before
+    folder = tmp_path / "run"
+    folder.mkdir()
+    refused(capsys, "simulate", LINK, "-o", folder, "--format", "ptu", says="exists already")
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("table, line, says", [
+    ("source", "probabilities = [0.5, 0.2, 0.1]", "probabilities"),
+    ("source", "intensities = [0.1, 0.5, 0.0]", "intensities"),
+    ("channel", "extra_loss_db = -1.0", "extra_loss_db"),
+    ("channel", "distance_kn = 10.0", "did you mean 'distance_km'"),
+    ("eve", "intercept_fraction = 1.5", "intercept_fraction"),
+    ("detektors", "efficiency = 0.5", "did you mean 'detectors'"),
+])
+def test_bad_configurations(capsys, tmp_path, table, line, says):
+    config = tmp_path / "link.toml"
+    config.write_text(f"[{table}]\n{line}\n")
+    refused(capsys, "simulate", config, "-o", tmp_path / "run.h5", says=says)
+    assert not (tmp_path / "run.h5").exists()
+
+
+def test_bad_usage(capsys, tmp_path):
+    refused(capsys, "distil", says="distil")
+    refused(capsys, "simulate", LINK, says="--output")
+    refused(capsys, "simulate", LINK, "-o", tmp_path / "r.h5", "--seconds", -1, says="--seconds")
+    refused(capsys, "simulate", LINK, "-o", tmp_path / "no" / "r.h5", says="folder")
+    refused(capsys, "simulate", tmp_path / "none.toml", "-o", tmp_path / "r.h5", says="no such file")
+    refused(capsys, "distill", tmp_path / "none.h5", says="no such file")
+    refused(capsys, "keylength", tmp_path / "none.json", says="none.json")
+    refused(capsys, "inspect", tmp_path / "none.ptu", says="none.ptu")
+
+
+def test_bad_distillation_settings(capsys, recorded):
+    refused(capsys, "distill", recorded, "--set", "eps_sek=1e-9", says="did you mean 'eps_sec'")
+    refused(capsys, "distill", recorded, "--set", "eps_sec=2", says="eps_sec")
+    refused(capsys, "distill", recorded, "--proof", "lim", says="proof")
+    refused(capsys, "distill", recorded, "--set", "eps_sec", says="NAME=VALUE")
+
+
+def test_keylength(capsys, tmp_path):
+    file = tmp_path / "counts.json"
+    file.write_text(json.dumps(LIM_A))
+    code, out, _ = run(capsys, "keylength", file, "--json")
+    assert code == 0 and json.loads(out)["length"] == 6_792_347
+    code, out, _ = run(capsys, "keylength", file)
+    assert code == 0 and "6,792,347 secret bits" in out
+
+
+@pytest.mark.parametrize("change, says", [
+    ({"eps_sec": 0}, "eps_sec"), ({"probabilities": [0.6, 0.2, 0.1]}, "probabilities"), ({"f_ec": None}, "f_ec"),
+    ({"prof": "lim2014"}, "did you mean 'proof'"), ({"key": {"n": [1, 2, 3], "m": [2, 2, 3]}}, "key.m"),
+])
+def test_bad_counts(capsys, tmp_path, change, says):
+    file = tmp_path / "counts.json"
+    file.write_text(json.dumps({**LIM_A, **change}))
+    refused(capsys, "keylength", file, "--json", says=says)
+    assert "counts.json" in (run(capsys, "keylength", file)[2])
+
+
+def test_json_that_is_none(capsys, tmp_path):
+    file = tmp_path / "counts.json"
+    file.write_text("{")
+    refused(capsys, "keylength", file, says="not valid JSON")
+
+
+def test_inspect_the_shipped_tags(capsys, tmp_path):
+    from qkdlab import datasets
+
+    tags = pathlib.Path(datasets.__file__).with_name("demo") / "bob.ptu"
+    code, out, _ = run(capsys, "inspect", tags, "--json")
+    info = json.loads(out)
+    assert code == 0 and info["complete"] and sum(info["channels"].values()) == info["photons"]
+    cut = tmp_path / "cut.ptu"
+    shutil.copy(tags, cut)
+    with cut.open("r+b") as file:
+        file.truncate(cut.stat().st_size - 4002)
+    code, out, _ = run(capsys, "inspect", cut, "--json")
+    assert code == 0 and not json.loads(out)["complete"] and json.loads(out)["warnings"]
+    refused(capsys, "inspect", LINK, says="link.toml")
+
+
+def test_inspect_a_real_recording(capsys, shared):
+    code, out, _ = run(capsys, "inspect", shared / "timetags/libpicoquant/v30_t2.ptu", "--json")
+    info = json.loads(out)
+    assert code == 0 and info["photons"] == 305_565
+    assert info["first_ps"] == 24_433_765 and info["last_ps"] == 4_999_964_931_763
+
+
+def test_convert(capsys, tmp_path):
+    from qkdlab import datasets
+
+    tags = pathlib.Path(datasets.__file__).with_name("demo") / "bob.ptu"
+    assert run(capsys, "convert", tags, tmp_path / "bob.npz")[0] == 0
+    assert run(capsys, "convert", tmp_path / "bob.npz", tmp_path / "again.ptu")[0] == 0
+    infos = [json.loads(run(capsys, "inspect", p, "--json")[1]) for p in (tags, tmp_path / "bob.npz", tmp_path / "again.ptu")]
+    for field in ("photons", "channels", "first_ps", "last_ps"):
+        assert infos[0][field] == infos[1][field] == infos[2][field]
+    refused(capsys, "convert", tags, tmp_path / "bob.npz", says="exists already")

@@ -1,0 +1,280 @@
+"""The main job, end to end."""
+
+import json
+import pathlib
+import socket
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import qkdlab
+from qkdlab import simulation
+from qkdlab.bits import Bits
+from qkdlab.choices import RecordedChoices, StoredPattern
+from qkdlab.classical_channel import LocalChannel, SocketChannel
+from qkdlab.datatypes import Clicks, DistillSettings, SourceSettings
+from qkdlab.errors import BadInput
+from qkdlab.parties import Agreement, Alice, Bob, replayed
+from qkdlab.session import Session, _secret_slots
+
+SOURCE = {"intensities": (0.5, 0.15, 0.001), "probabilities": (0.6, 0.25, 0.15), "key_basis_probability": 0.7,
+          "clock_hz": 2e8}
+
+
+def make_link(seed=1, eve=0.0, **channel):
+    tables = {name: cls() for name, cls in simulation.SECTIONS.items()}
+    tables["source"] = SourceSettings(**SOURCE)
+    tables["synchronisation"] = tables["synchronisation"].replace(frame_slots=1 << 16, header_slots=1 << 12)
+    tables["channel"] = tables["channel"].replace(**{"distance_km": 10.0, **channel})
+    tables["detectors"] = tables["detectors"].replace(key_basis_probability=0.7, efficiency=0.5, dead_time_ps=20_000)
+    tables["clock"] = tables["clock"].replace(offset_ppm=3.0)
+    tables["eve"] = tables["eve"].replace(intercept_fraction=eve)
+    return simulation.simulate(tables, seed=seed)
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    """A short run as `qkdlab simulate --format ptu` writes it."""
+    config = tmp_path_factory.mktemp("run") / "link.toml"
+    config.write_text(pathlib.Path(__file__).with_name("link.toml").read_text())
+    from qkdlab import store
+
+    return store.record(config, config.with_name("run"), seconds=0.2, seed=5, form="ptu")
+
+
+@pytest.fixture(scope="module")
+def report(recording):
+    return Session(qkdlab.open(recording)).run()
+
+
+def test_a_recording_becomes_two_equal_keys(report):
+    assert report["secret_bits"] > 1000 and report["reason"] is None and report["simulated"] is True
+    assert report["alice_key_sha256"] == report["bob_key_sha256"] and len(report["alice_key_sha256"]) == 64
+    assert report["bound"]["length"] == report["secret_bits"]
+    assert report["clock"]["locked"] and 0.9 < report["f_ec"] < 1.25
+    json.dumps(report, allow_nan=False)
+
+
+def test_the_leak_is_what_the_channel_counted(report):
+    ledger = report["ledger"]
+    assert ledger["key_bits_said"] == {"cascade-answer": report["leak_bits"], "verify": ledger["verification_bits"]}
+    assert report["bound"]["leak_bits"] == report["leak_bits"]
+    # log2(2 / eps_cor) is what the proof charges for the verification hash
+    assert 0 < ledger["verification_bits"] <= np.log2(2 / 1e-15) + 1e-9
+
+
+def test_counts_add_up(report):
+    clicks, errors = np.array(report["counts"]["clicks"]), np.array(report["counts"]["errors"])
+    assert (errors <= clicks).all() and clicks.sum() <= report["clicks"] <= report["tags"]
+    assert report["qber_test"] == errors[:, 1].sum() / clicks[:, 1].sum()
+    assert report["qber_key"] == errors[:, 0].sum() / clicks[:, 0].sum()
+
+
+def test_same_recording_and_settings_give_the_same_key(recording, report):
+    again = Session(qkdlab.open(recording)).run()
+    assert again["alice_key_sha256"] == report["alice_key_sha256"]
+    other = Session(qkdlab.open(recording), qkdlab.open(recording).distill.replace(eps_sec=1e-10)).run()
+    assert other["alice_key_sha256"] != report["alice_key_sha256"]
+    assert other["secret_bits"] < report["secret_bits"]
+
+
+def test_two_processes_over_a_socket_make_the_same_key(recording, report):
+    run = qkdlab.open(recording)
+    agreement = Agreement(run.source, run.sync, run.receiver, run.distill)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        port = server.getsockname()[1]
+        script = pathlib.Path(__file__).with_name("alice_process.py")
+        alice = subprocess.Popen([sys.executable, script, recording, str(port)], stdout=subprocess.PIPE, text=True,
+                                 cwd=script.parent.parent)
+        connection, _ = server.accept()
+        with connection:
+            from qkdlab.session import _Receiver
+
+            session = Session(run)
+            bob = Bob(agreement, SocketChannel(connection), replayed(run.public_seed), {"simulated": True})
+            bob.hello()
+            receiver = _Receiver(session, bob, replayed(run.public_seed))
+            for tags in run.tag_blocks():
+                receiver.take(tags)
+            receiver.close()
+            bob.bye()
+        out, _ = alice.communicate(timeout=60)
+    assert out.strip() == bob.sha256() == report["alice_key_sha256"]
+
+
+@pytest.mark.parametrize("kind", ["simulated", "live"])
+def test_one_session_takes_every_source(kind):
+    link = make_link()
+    source = link
+    if kind == "live":
+        from qkdlab.instruments import TimeTagger, simulated_tagger
+        from qkdlab.live import LiveLink
+
+        tagger = simulated_tagger.connect(link)
+        assert isinstance(tagger, TimeTagger)
+        source = LiveLink(link.choices, link.receiver, tagger)
+    report = Session(source, block_seconds=0.02).run(seconds=0.1)
+    assert report["secret_bits"] > 0 and report["alice_key_sha256"] == report["bob_key_sha256"]
+    assert report["provenance"]["hash_seeds"] == "operating system"
+
+
+def test_a_full_intercept_resend_is_caught():
+    report = Session(make_link(eve=1.0)).run(seconds=0.05)
+    assert report["secret_bits"] == 0 and report["alice_key_sha256"] is None
+    assert abs(report["qber_test"] - 0.25) < 0.02
+    assert "abort line" in report["reason"] and report["leak_bits"] == 0
+
+
+def test_no_eve_changes_nothing():
+    clean, absent = (Session(make_link(seed=3, eve=e)).run(seconds=0.05) for e in (0.0, 0.0))
+    assert clean["counts"] == absent["counts"]
+    some = Session(make_link(seed=3, eve=0.2)).run(seconds=0.05)
+    assert some["qber_test"] > clean["qber_test"] + 0.03
+
+
+def test_blocks_close_at_the_declared_size():
+    distill = DistillSettings(block_key_bits=20_000, eps_sec=1e-6)
+    report = Session(make_link(), distill, block_seconds=0.01).run(seconds=0.1)
+    assert len(report["blocks"]) > 1
+    assert sum(b["secret_bits"] for b in report["blocks"]) == report["secret_bits"]
+    assert len({b["key_id"] for b in report["blocks"] if b["key_id"]}) == sum(bool(b["key_id"]) for b in report["blocks"])
+
+
+def test_a_dark_link_says_why_there_is_no_key():
+    report = Session(make_link(extra_loss_db=90.0)).run(seconds=0.05)
+    assert report["secret_bits"] == 0 and not report["clock"]["locked"] and report["reason"]
+
+
+def test_a_repeating_pattern_gives_no_key():
+    link = make_link()
+    pattern = StoredPattern(link.source, link.sync, link.choices.train(0, 1 << 18).symbols)
+    tables = {name: cls() for name, cls in simulation.SECTIONS.items()}
+    tables |= {"source": link.source, "synchronisation": link.sync, "channel": link.channel,
+               "detectors": link.detectors, "clock": link.clock}
+    report = Session(simulation.simulate(tables, seed=1, choices=pattern)).run(seconds=0.05)
+    assert report["secret_bits"] == 0 and "repeats after 262,144 slots" in report["reason"]
+
+
+def test_a_bare_tag_file_is_refused(recording):
+    with pytest.raises(BadInput, match="bob.ptu"):
+        Session(qkdlab.open(recording / "bob.ptu"))
+
+
+def test_stop_pause_and_events():
+    session, seen = Session(make_link(), block_seconds=0.005), []
+    first = threading.Event()
+
+    def listen(event):
+        seen.append(event)
+        if event.step == "block":
+            first.set()
+
+    unsubscribe = session.subscribe(listen)
+    session.start()
+    assert session.running and first.wait(60)
+    session.pause()
+    session.stop()
+    assert session.wait(60) and not session.running
+    steps = [e.step for e in seen]
+    assert steps[0] == "start" and steps[-1] == "end" and {"clock", "block", "amplify"} <= set(steps)
+    block = next(e for e in reversed(seen) if e.step == "block")
+    assert len(block["rates_hz"]) == 4 and len(block["gains"]) == len(block["gains_expected"]) == 3
+    assert block["qber_low"] <= block["qber_test"] <= block["qber_high"]
+    unsubscribe()
+    with pytest.raises(RuntimeError):
+        session.start()
+
+
+def test_no_key_bits_in_events_or_report():
+    """Whatever is told or reported can be turned to JSON, which refuses key bits."""
+    from qkdlab.datatypes import as_table
+
+    session, seen = Session(make_link(), block_seconds=0.02), []
+    session.subscribe(seen.append)
+    session.run(seconds=0.06)
+    for event in seen:
+        json.dumps(as_table(event.values))
+    with pytest.raises(TypeError):
+        as_table({"key": Bits.from_numpy([1, 0, 1])})
+
+
+def run_parties(choices, agreement, clicks_of_bob, tamper=None):
+    """Both parties on perfect clicks; `tamper(kind, payload)` may change what Alice says."""
+    ends = LocalChannel.pair()
+    if tamper:
+        send = ends[0].send
+        ends[0].send = lambda kind, payload=b"", key_bits=0: send(kind, tamper(kind, payload), key_bits=key_bits)
+    alice, bob = Alice(choices, agreement, ends[0]), Bob(agreement, ends[1])
+    thread = threading.Thread(target=alice.serve)
+    thread.start()
+    bob.hello()
+    bob.announce(clicks_of_bob, 1_000_000)
+    report = bob.distill()
+    bob.bye()
+    thread.join(60)
+    return report, alice, bob
+
+
+@pytest.fixture
+def perfect():
+    """Choices and clicks of a link that errs in 1 % of the bits."""
+    link = make_link()
+    rng = np.random.default_rng(0)
+    symbols = link.choices.train(1 << 12, 1 << 15).symbols          # slots after a header
+    choices = RecordedChoices(link.source, None, symbols)
+    chance = np.array([0.9, 0.35, 0.004])[symbols >> 2]
+    slot = np.flatnonzero(rng.random(len(symbols)) < chance)
+    basis = (rng.random(len(slot)) < 0.3).astype(np.uint8)
+    outcome = (symbols[slot] & 1) ^ (rng.random(len(slot)) < 0.01)
+    wrong = ((symbols[slot] >> 1) & 1) != basis
+    outcome[wrong] = rng.integers(0, 2, wrong.sum())
+    agreement = Agreement(link.source, link.sync, link.receiver, DistillSettings(eps_sec=1e-6))
+    return choices, agreement, Clicks(slot, basis, outcome.astype(np.uint8))
+
+
+def test_a_failed_verification_gives_no_key(perfect):
+    def tamper(kind, payload):
+        return payload[:-1] + bytes([payload[-1] ^ 1]) if kind == "verify" else payload
+
+    report, alice, bob = run_parties(*perfect, tamper)
+    assert report.secret_bits == 0 and "still differ" in report.bound.reason
+    assert report.reconciliation["leak_bits"] > 0 and not alice.keys and not bob.keys
+
+
+def test_untampered_parties_agree(perfect):
+    report, alice, bob = run_parties(*perfect)
+    assert report.reconciliation["verified"] and alice.sha256() == bob.sha256()
+
+
+def test_different_settings_are_noticed(perfect):
+    choices, agreement, _ = perfect
+    ends = LocalChannel.pair()
+    other = Agreement(agreement.source, agreement.sync, agreement.receiver, DistillSettings(eps_sec=1e-7))
+    alice, bob = Alice(choices, agreement, ends[0]), Bob(other, ends[1])
+    failures = []
+
+    def serve():
+        try:
+            alice.serve()
+        except BadInput as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with pytest.raises(BadInput, match="different settings"):
+        bob.hello()
+    thread.join(10)
+    assert failures
+
+
+def test_secret_slots_leave_the_headers_out():
+    sync = make_link().sync
+    slots = np.arange(5 * sync.frame_slots)
+    secret = slots % sync.frame_slots >= sync.header_slots
+    rng = np.random.default_rng(2)
+    for first, stop in np.sort(rng.integers(0, len(slots), (50, 2)), axis=1):
+        assert _secret_slots(sync, int(first), int(stop)) == secret[first:stop].sum()
