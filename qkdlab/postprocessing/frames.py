@@ -34,8 +34,10 @@ class FrameSearch:
     ----------
     sync : SynchronisationSettings
     clock_hz : float
-    late_frames : int
-        How many frames after Alice's first one Bob may have started at most. He may start before her at any time.
+    guess, reach : int
+        Counted slot 0 is looked for in Alice's frames ``guess - reach`` to ``guess + reach``, the nearest first. Frames
+        before her first one are none: with the guess 0, `reach` is how much later than she Bob may have begun, while
+        he may have begun before her at any time.
 
     Attributes
     ----------
@@ -45,10 +47,10 @@ class FrameSearch:
         What is missing so far, in plain words.
     """
 
-    def __init__(self, sync, clock_hz, late_frames):
-        self._sync, self._late_frames = sync, late_frames
+    def __init__(self, sync, clock_hz, guess, reach):
+        self._sync, self._guess, self._range = sync, guess, (guess - reach, guess + reach)
         self._half = sync.header_slots // 2
-        self._reach = min(sync.frame_slots // 4, math.ceil(LONGEST_DELAY_S * clock_hz))
+        self._longest_delay = min(sync.frame_slots // 4, math.ceil(LONGEST_DELAY_S * clock_hz))
         self._on = preamble.fixed_pattern(sync)
         template = np.zeros(sync.frame_slots)
         template[: self._half] = np.where(self._on, 1, -1)
@@ -114,7 +116,7 @@ class FrameSearch:
         """Offsets within the frame of each detector: delays of several slots show here. None: wait for more clicks."""
         frame = self._sync.frame_slots
         offsets = np.full(4, start, np.int64)
-        near = np.arange(start - self._reach, start + self._reach + 1)
+        near = np.arange(start - self._longest_delay, start + self._longest_delay + 1)
         for d in np.flatnonzero(self._counts.sum(axis=1)):
             score = self._correlation(self._counts[d])
             spread = float(score.std()) or 1.0
@@ -136,27 +138,29 @@ class FrameSearch:
         if contrast * math.sqrt(most) < SIGNIFICANCE - 1:
             self.reason = f"public string not found: {len(row)} clicks in its numbered half are too few so far"
             return None
-        first_row = int(row.min())
+        first_row, last_row = int(row.min()), int(row.max())
         row = row - first_row
-        parts = [slice(0, most), slice(most, None)]
-        lowest = -int(row.max())                      # frame number of row 0: Bob may have begun long before Alice
-        highest = self._late_frames + first_row
         best = 0.0
-        for low in range(lowest, highest + 1, CANDIDATES):
-            n = min(CANDIDATES, highest + 1 - low)
-            patterns, first = self._patterns(low, n + int(row.max()))
-            score = self._agreement(row[parts[0]], place[parts[0]], patterns, first, n)
+        candidates = self._candidates(last_row)
+        for low, n in candidates:
+            patterns, first = self._patterns(low + first_row, n + last_row - first_row)
+            score = self._agreement(row[:most], place[:most], patterns, first, n)
             at = int(np.argmax(score))
             best = max(best, float(score[at]))
             if score[at] < SIGNIFICANCE:
                 continue
-            second = self._agreement(row[parts[1]] + at, place[parts[1]], patterns, first, 1)[0]
-            if second >= CONFIRMATION:
-                shift = (low + at - first_row) * self._sync.frame_slots
-                return Offsets(offsets + shift, contrast, min(significance, float(score[at])))
+            if self._agreement(row[most:] + at, place[most:], patterns, first, 1)[0] >= CONFIRMATION:
+                return Offsets(offsets + (low + at) * self._sync.frame_slots, contrast, min(significance, best))
         self.reason = (f"public string not found: the frame number is not clear (significance {best:.1f} of "
-                       f"{SIGNIFICANCE:.0f} among {highest - lowest + 1} numbers)")
+                       f"{SIGNIFICANCE:.0f} among {sum(n for _, n in candidates)} numbers)")
         return None
+
+    def _candidates(self, last_row):
+        """Numbers to try for the frame of counted slot 0, as (first, how many), the nearest to the guess first."""
+        low, high = self._range
+        low = max(low, -last_row)                    # of all frames with clicks, the last one at least must exist
+        parts = [(at, min(CANDIDATES, high + 1 - at)) for at in range(low, high + 1, CANDIDATES)]
+        return sorted(parts, key=lambda part: abs(part[0] + part[1] // 2 - self._guess))
 
     def _numbered_clicks(self, offsets):
         """Frame (counted from an arbitrary one) and place of the last clicks in the numbered half; the contrast."""

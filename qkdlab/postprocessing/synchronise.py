@@ -56,7 +56,8 @@ class Synchroniser:
     search_ppm : float
         How far the pulse rate may be from the nominal one.
     late_frames : int
-        How many frames after Alice Bob may have started at most. Before her he may start at any time.
+        How many frames after Alice Bob may have started at most (before her he may start at any time), and how far off
+        his slots may be after a clock jump.
 
     Raises
     ------
@@ -79,6 +80,8 @@ class Synchroniser:
         self._tracker = Tracker(source.clock_hz, float(search_ppm), source.intensities[0], receiver.gate_ps)
         self._maker = ClickMaker(rng)
         self._search = self._watch = self._offsets = self._first_frame = None
+        self._first_ps = None        # the first tag
+        self._anchor = None          # when (ps) and with which of Alice's slots the last lock began
         self._reason = "no clicks: is the shutter open?"
         self._locked = False
         self._out = []
@@ -105,6 +108,7 @@ class Synchroniser:
         back = np.flatnonzero(np.diff(time_ps) < -DISORDER_PS) + 1
         for times, detectors in zip(np.split(time_ps, back), np.split(detector, back), strict=True):
             if len(times):
+                self._first_ps = int(times[0]) if self._first_ps is None else self._first_ps
                 self._step_back(int(times[0]))
                 self._tracker.add(times, detectors)
                 self._run()
@@ -180,9 +184,20 @@ class Synchroniser:
                     self._number(stretch)
             return
         if self._search is None:
-            self._search, self._offsets = FrameSearch(self._sync, self._source.clock_hz, self._late_frames), None
+            self._search, self._offsets = self._new_search(), None
         self._search.add(detections)
         self._seek()
+
+    def _new_search(self):
+        """Where the string is to be looked for: near Alice's first frame, or near what the last lock foretells."""
+        reach, guess, start_ps = self._late_frames, 0, self._tracker.start_ps
+        if self._anchor is None:
+            reach += round((start_ps - self._first_ps) * 1e-12 * self._source.clock_hz) // self._sync.frame_slots
+        else:
+            time_ps, slot = self._anchor
+            slot += round((start_ps - time_ps) * 1e-12 * self._tracker.clock.rate_hz)
+            guess = slot // self._sync.frame_slots
+        return FrameSearch(self._sync, self._source.clock_hz, guess, reach)
 
     def _seek(self, final=False):
         """Look for the string in what waits."""
@@ -195,6 +210,7 @@ class Synchroniser:
         elif offsets is not None:
             self._search, self._offsets, self._locked = None, offsets, True
             self._watch = HeaderWatch(self._sync, offsets)
+            self._anchor = self._tracker.start_ps, int(offsets.slots[self._tracker.reference])
             for stretch in search.pending:
                 self._number(stretch)
 
