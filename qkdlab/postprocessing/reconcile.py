@@ -287,13 +287,15 @@ def run_alice(channel, reference):
     return reference.result()
 
 
-def run_bob(channel, corrector):
+def run_bob(channel, corrector, progress=lambda rounds, leak_bits: None):
     """Ask Alice over a classical channel until nothing is odd any more.
 
     Parameters
     ----------
     channel : ClassicalChannel
     corrector : Corrector
+    progress : callable
+        ``progress(rounds, leak_bits)`` after each round; what it raises ends the correction.
 
     Returns
     -------
@@ -304,4 +306,5 @@ def run_bob(channel, corrector):
         channel.send("cascade-ask", question)
         if corrector.waiting:
             corrector.hear(channel.hear("cascade-answer"))
+            progress(corrector.rounds, corrector.leak_bits)
     return corrector.result()
