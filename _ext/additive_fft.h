@@ -3,7 +3,7 @@
    A string of bits, eight to a byte, is a polynomial in x whose coefficients are polynomials of degree 7 in z. Sent to the
    field F = GF(2^16) by z -> y (an element of degree 16), the coefficients of a product, of degree 14, are still known
    exactly. The transform evaluates such a polynomial at the N = 2^k points w_p = sum over the bits i of p of b_i, where
-   b_0 = 1, b_i^2 + b_i = b_(i-1) is Cantor's basis of F (Cantor, J. Symb. Comput. 7, 1989). With the subspace polynomials
+   b_0 = 1, b_i^2 + b_i = b_(i-1) is the basis of Cantor (J. Comb. Theory A 50, 285, 1989). With the subspace polynomials
    s_0 = x, s_(i+1) = s_i^2 + s_i, which have s_i(b_(i+j)) = b_j and, for i a power of 2, s_i = x^(2^i) + x, a butterfly is
 
        u += s_i(w) v,  v += u        (Lin, Chung, Han, FOCS 2014, on the basis of products of the s_i)
@@ -206,10 +206,15 @@ static void qkd_make_tables(void) {
 static inline void qkd_add(uint8_t *a, const uint8_t *b, size_t n) {
     size_t i = 0;
     for (; i + QKD_VEC <= n; i += QKD_VEC) qkd_store(a + i, qkd_load(a + i) ^ qkd_load(b + i));
+#if QKD_VEC == 64
+    const __mmask64 rest = ((__mmask64)1 << (n - i)) - 1;
+    _mm512_mask_storeu_epi8(a + i, rest, _mm512_maskz_loadu_epi8(rest, a + i) ^ _mm512_maskz_loadu_epi8(rest, b + i));
+#else
     for (; i < n; i++) a[i] ^= b[i];
+#endif
 }
 
-/* One division of each chunk of 2 h places by s^s = x^h + x^s: what stands at h + i moves to s + i as well. */
+/* Divide each chunk of 2 h places by s_r^s = x^h + x^s, where h = 2^r s: what stands at h + i is added at s + i. */
 static inline void qkd_divide(uint8_t *c, size_t places, size_t h, size_t s, size_t unit) {
     for (uint8_t *end = c + places * unit; c < end; c += 2 * h * unit) {
         qkd_add(c + h * unit, c + (2 * h - s) * unit, s * unit);

@@ -4,7 +4,7 @@ import numpy as np
 
 from cascade_order cimport Order, draw, fill_order, reorder
 from cascade_rounds cimport (
-    MAX_CHECKS, MAX_PASSES, MAX_TILES, Keys, Rules, Talk, close_talk, drop_keys, learn, make_keys, make_talk, open_talk,
+    MAX_CHECKS, MAX_PASSES, MAX_TILES, OUT_OF_MEMORY, Keys, Rules, Talk, close_talk, drop_keys, learn, make_keys, make_talk, open_talk,
     say, take_keys,
 )
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
@@ -135,13 +135,16 @@ cdef class Party:
     def say(self, uint8_t[::1] out):
         """Write this party's parities of what is asked."""
         cdef Py_ssize_t f, at = 0
+        cdef int bad = 0
         if out.shape[0] != self.asked()[1]:
             raise ValueError(f"{self.asked()[1]} bytes are expected, got {out.shape[0]}")
-        for f in range(self.plan.frames):
-            if self.talks[f].asked:
-                if say(&self.talks[f], &self.keys[f], &out[at]):
-                    raise MemoryError
-                at += (self.talks[f].asked + 7) // 8
+        with nogil:
+            for f in range(self.plan.frames):
+                if self.talks[f].asked:
+                    bad |= say(&self.talks[f], &self.keys[f], &out[at])
+                    at += (self.talks[f].asked + 7) // 8
+        if bad:
+            raise MemoryError
 
     def learn(self, const uint8_t[::1] odd):
         """Take where the parities differ, correct, and find what is asked next.
@@ -151,7 +154,8 @@ cdef class Party:
         ValueError
             Where the length is wrong, the bits that fill a byte are not 0, or what was said contradicts itself.
         """
-        cdef Py_ssize_t f, at = 0, n
+        cdef Py_ssize_t f, n, at = 0
+        cdef int broken = 0
         if odd.shape[0] != self.asked()[1]:
             raise ValueError(f"{self.asked()[1]} bytes are expected, got {odd.shape[0]}")
         for f in range(self.plan.frames):
@@ -160,15 +164,17 @@ cdef class Party:
             if n % 8 and odd[at - 1] >> n % 8:
                 raise ValueError(f"frame {f}: bits beyond the {n} that were asked for")
         at = 0
-        for f in range(self.plan.frames):
-            n = self.talks[f].asked
-            if n:
-                learn(&self.talks[f], &self.keys[f] if self.corrects else NULL, &odd[at])
-                at += (n + 7) // 8
-                if self.talks[f].broken == 2:
-                    raise MemoryError
-                if self.talks[f].broken:
-                    raise ValueError(f"frame {f}: the parities contradict each other")
+        with nogil:
+            for f in range(self.plan.frames):
+                n = self.talks[f].asked
+                if n:
+                    learn(&self.talks[f], &self.keys[f] if self.corrects else NULL, &odd[at])
+                    at += (n + 7) // 8
+                    broken |= self.talks[f].broken
+        if broken & OUT_OF_MEMORY:
+            raise MemoryError
+        if broken:
+            raise ValueError("the parities that were told contradict each other")
 
     def corrected(self):
         """Number of errors found."""

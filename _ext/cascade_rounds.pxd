@@ -8,8 +8,8 @@
 # One round: Alice says the parities of what is asked, Bob says where his differ. What is asked next follows from what
 # was said, so it need not be said, and both keep the same Talk.
 from cascade_order cimport Order, placed, reorder, unplaced
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 from words cimport lowest, parity, pext, popcount
 
@@ -24,6 +24,10 @@ cdef enum:
     MAX_PASSES = 8
     MAX_TILES = 64
     MAX_CHECKS = 32
+
+cdef enum Broken:
+    CONTRADICTION = 1        # no honest pair of parties gets here
+    OUT_OF_MEMORY = 2
 
 cdef enum Kind:
     NOTHING      # the frame is done
@@ -168,7 +172,7 @@ cdef inline int say(const Talk* t, Keys* keys, uint8_t* out) noexcept nogil:
         if t.fresh:
             if keys.room < t.entries:
                 free(keys.word)
-                keys.word = <uint64_t*>calloc(t.room, 8)
+                keys.word = <uint64_t*>malloc(t.room * 8)
                 keys.room = t.room if keys.word != NULL else 0
                 if keys.word == NULL:
                     return -1
@@ -218,8 +222,8 @@ cdef inline int reserve(Talk* t, Py_ssize_t entries) noexcept nogil:
         free(t.where)
         free(t.mask)
         t.room = 2 * entries
-        t.where = <uint32_t*>calloc(2 * t.room, 4)
-        t.mask = <uint64_t*>calloc(3 * t.room, 8)
+        t.where = <uint32_t*>malloc(2 * t.room * 4)
+        t.mask = <uint64_t*>malloc(3 * t.room * 8)
         if t.where == NULL or t.mask == NULL:
             t.room = 0
             return -1
@@ -284,11 +288,13 @@ cdef inline void gather(Talk* t) noexcept nogil:
 cdef inline void descend(Talk* t) noexcept nogil:
     # Each interval is down to one unit of this level. Note the cuts on the way to it, and go on inside the unit.
     cdef Py_ssize_t i, w
-    cdef uint64_t unit, path
+    cdef uint64_t path
     cdef int at, k
     for i in range(t.entries):
-        unit = t.mask[i]
-        at, w = lowest(unit), t.where[i]
+        at, w = lowest(t.mask[i]), t.where[i]
+        if t.level == 2 and at >= t.tiles:
+            t.broken = CONTRADICTION     # an error among the zeros that fill up the last block
+            return
         if t.current < t.n_passes:
             # Every step's middle is a start, and so is the interval's own start.
             path = 1
@@ -333,7 +339,7 @@ cdef inline void correct(Talk* t, Keys* own) noexcept nogil:
         if 0 < t.current < t.n_passes:
             bit = unplaced(&t.orders[t.current], bit)
         if bit >= t.bits or t.flipped[bit >> 6] >> (bit & 63) & 1:
-            t.broken = 1          # no honest pair of parties gets here: what was said contradicts itself
+            t.broken = CONTRADICTION
             return
         t.flipped[bit >> 6] |= <uint64_t>1 << (bit & 63)
         for p in range(ends):
@@ -353,7 +359,7 @@ cdef inline bint begin_search(Talk* t) noexcept nogil:
     for p in range(t.started):
         if t.known[p].pending:
             if reserve(t, t.known[p].pending):
-                t.broken = 2
+                t.broken = OUT_OF_MEMORY
                 return False
             t.current, t.level, t.entries = p, t.known[p].level, 0
             t.known[p].pending = 0
@@ -362,7 +368,7 @@ cdef inline bint begin_search(Talk* t) noexcept nogil:
     if not t.wrong:
         return False
     if reserve(t, 1):
-        t.broken = 2
+        t.broken = OUT_OF_MEMORY
         return False
     t.current, t.level, t.check, t.entries = t.n_passes, 2, lowest(t.wrong), 1
     memset(t.of_log, 0, sizeof(t.of_log))
@@ -390,6 +396,8 @@ cdef inline void proceed(Talk* t, Keys* own) noexcept nogil:
                     t.kind = HALVES
                     return
             descend(t)
+            if t.broken:
+                return
             if t.level >= 0:
                 gather(t)
             else:

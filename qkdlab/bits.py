@@ -46,6 +46,9 @@ class Bits:
     def __setattr__(self, name, value):
         raise AttributeError("Bits are immutable")
 
+    def __reduce__(self):
+        return Bits, (self.words, self.length)
+
     @classmethod
     def from_numpy(cls, a):
         """Pack an array of 0 and 1.
@@ -73,8 +76,8 @@ class Bits:
     def from_bytes(cls, data, length):
         """From packed bytes, least significant bit first; bits beyond `length` in the last byte are dropped."""
         need = (length + 7) // 8
-        if len(data) < need:
-            raise ValueError(f"{length} bits take {need} bytes, got {len(data)}")
+        if length < 0 or len(data) < need:
+            raise ValueError(f"{length} bits take {max(need, 0)} bytes, got {len(data)}")
         words = np.zeros((length + 63) // 64, np.uint64)
         raw = words.view(np.uint8)
         raw[:need] = np.frombuffer(data, np.uint8, need)
@@ -111,6 +114,8 @@ class Bits:
         return hash((self.length, self.words.tobytes()))
 
     def __xor__(self, other):
+        if not isinstance(other, Bits):
+            return NotImplemented
         if len(self) != len(other):
             raise ValueError(f"bit strings of equal length are expected, got {len(self)} and {len(other)}")
         return Bits(self.words ^ other.words, self.length)
@@ -120,19 +125,32 @@ class Bits:
         if not isinstance(where, slice) or where.step not in (None, 1):
             raise TypeError("Bits are sliced with a step of 1; for single bits use to_numpy()")
         start, stop, _ = where.indices(self.length)
-        stop = max(start, stop)
-        if start % 64 == 0:
-            words = self.words[start // 64 : (stop + 63) // 64].copy()
-            if stop % 64 and len(words):
-                words[-1] &= np.uint64((1 << stop % 64) - 1)
-            return Bits(words, stop - start)
-        return Bits.from_numpy(self.to_numpy()[start:stop])
+        length = max(stop - start, 0)
+        first, by = divmod(start, 64)
+        words = self.words[first : first + (by + length + 63) // 64] if length else self.words[:0]
+        out = words >> np.uint64(by)
+        if by:
+            out[:-1] |= words[1:] << np.uint64(64 - by)
+        out = out[: (length + 63) // 64]
+        if length % 64:
+            out[-1] &= np.uint64((1 << length % 64) - 1)
+        return Bits(out, length)
 
     @staticmethod
     def concatenate(parts):
         """Several bit strings, one after the other."""
         parts = list(parts)
-        return Bits.from_numpy(np.concatenate([p.to_numpy() for p in parts])) if parts else Bits.from_numpy([])
+        length = sum(map(len, parts))
+        words = np.zeros((length + 63) // 64 + 1, np.uint64)      # one to spare for the last shift
+        at = 0
+        for part in parts:
+            first, by = divmod(at, 64)
+            last = first + len(part.words)
+            words[first:last] |= part.words << np.uint64(by)
+            if by:
+                words[first + 1 : last + 1] |= part.words >> np.uint64(64 - by)
+            at += len(part)
+        return Bits(words[:-1], length)
 
     def __repr__(self):
         return f"<Bits: {self.length} bits>"

@@ -14,6 +14,7 @@ import struct
 __all__ = ["ClassicalChannel", "ChannelClosed", "LocalChannel", "SocketChannel"]
 
 _HEADER = struct.Struct("<16sIQ")   # kind, key-dependent bits, payload bytes
+_LONGEST = 1 << 32                  # bytes: what claims to be longer is no message of ours
 
 
 class ChannelClosed(ConnectionError):
@@ -38,9 +39,27 @@ class ClassicalChannel(abc.ABC):
         self.messages = 0
 
     def send(self, kind, payload=b"", *, key_bits=0):
-        """Say `payload` aloud. `key_bits`: how many of its bits depend on the sifted key."""
-        payload = bytes(payload)
-        self._write(_HEADER.pack(kind.encode(), key_bits, len(payload)) + payload)
+        """Say `payload` (bytes, or anything with a buffer) aloud.
+
+        Parameters
+        ----------
+        kind : str
+            What is said, 1 to 16 ASCII letters; the other party must expect the same.
+        payload : bytes-like
+        key_bits : int
+            How many of its bits depend on the sifted key.
+
+        Raises
+        ------
+        ChannelClosed
+            Where this end was closed or, as far as can be seen, the other party has gone.
+        """
+        payload = memoryview(payload).tobytes()
+        name = kind.encode("ascii")
+        if not 1 <= len(name) <= 16 or not 0 <= key_bits < 1 << 32:
+            raise ValueError("a kind of 1 to 16 letters and 0 to 2**32 - 1 key bits are expected, "
+                             f"got '{kind}' and {key_bits}")
+        self._write(_HEADER.pack(name, key_bits, len(payload)) + payload)
         self._count(self.sent, kind, payload, key_bits)
 
     def listen(self):
@@ -49,10 +68,14 @@ class ClassicalChannel(abc.ABC):
         Raises
         ------
         ChannelClosed
-            Where the other party has gone.
+            Where the other party has gone, or this end was closed.
+        ValueError
+            Where what came cannot be a message of this channel.
         """
         name, key_bits, size = _HEADER.unpack(self._read(_HEADER.size))
         kind = name.rstrip(b"\0").decode("ascii", "replace")
+        if size > _LONGEST:
+            raise ValueError(f"classical channel: '{kind}' announces {size} bytes, more than {_LONGEST}")
         payload = self._read(size)
         self._count(self.heard, kind, payload, key_bits)
         return kind, payload
@@ -85,7 +108,13 @@ class ClassicalChannel(abc.ABC):
 
     @abc.abstractmethod
     def close(self):
-        """Tell the other party that nothing more comes."""
+        """Tell the other party that nothing more comes. Closing twice does no harm."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *reason):
+        self.close()
 
 
 class LocalChannel(ClassicalChannel):
@@ -93,7 +122,7 @@ class LocalChannel(ClassicalChannel):
 
     def __init__(self, outbox, inbox):
         super().__init__()
-        self._outbox, self._inbox, self._buffer = outbox, inbox, b""
+        self._outbox, self._inbox, self._buffer, self._closed = outbox, inbox, b"", False
 
     @classmethod
     def pair(cls):
@@ -102,21 +131,29 @@ class LocalChannel(ClassicalChannel):
         return cls(a, b), cls(b, a)
 
     def _write(self, data):
+        self._check()
         self._outbox.put(data)
 
     def _read(self, size):
+        self._check()
         if size and not self._buffer:
             self._buffer = self._inbox.get()
             if self._buffer is None:
-                self._inbox.put(None)
+                self._inbox.put(None)          # for the next one who asks
                 self._buffer = b""
                 raise ChannelClosed("the other party closed the classical channel")
         # A message is written whole, so header and payload never straddle two queue items.
         head, self._buffer = self._buffer[:size], self._buffer[size:]
         return head
 
+    def _check(self):
+        if self._closed:
+            raise ChannelClosed("this end of the classical channel is closed")
+
     def close(self):
-        self._outbox.put(None)
+        if not self._closed:
+            self._closed = True
+            self._outbox.put(None)
 
 
 class SocketChannel(ClassicalChannel):
@@ -126,17 +163,30 @@ class SocketChannel(ClassicalChannel):
         super().__init__()
         self._socket = connection
         if connection.family in (socket.AF_INET, socket.AF_INET6):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)   # Cascade is a ping-pong of small messages
+            # Cascade is a ping-pong of small messages.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = connection.makefile("rb")
 
     def _write(self, data):
-        self._socket.sendall(data)
+        self._check()
+        try:
+            self._socket.sendall(data)
+        except ConnectionError as error:
+            raise ChannelClosed(f"the other party closed the classical channel ({error.strerror})") from error
 
     def _read(self, size):
-        data = self._reader.read(size)
+        self._check()
+        try:
+            data = self._reader.read(size)
+        except ConnectionError as error:
+            raise ChannelClosed(f"the other party closed the classical channel ({error.strerror})") from error
         if len(data) < size:
             raise ChannelClosed("the other party closed the classical channel")
         return data
+
+    def _check(self):
+        if self._reader.closed:
+            raise ChannelClosed("this end of the classical channel is closed")
 
     def close(self):
         self._reader.close()

@@ -308,13 +308,9 @@ class Bob(_Party):
         seed = int.from_bytes(self.channel.hear("cascade-seed"), "little")
         bits = self._sifted()
         corrector = reconcile.Corrector(bits, qber, seed=seed, frame_bits=self.agreement.distill.frame_bits)
-        before = dict(self.channel.sent), dict(self.channel.heard)
-        reconcile.run_bob(self.channel, corrector, progress)
-        said = sum(8 * (now[k] - was.get(k, 0)) for now, was in zip((self.channel.sent, self.channel.heard), before,
-                                                                   strict=True) for k in now if k.startswith("cascade"))
-        leak = self._leaked("cascade-answer")
-        stats = {"leak_bits": leak, "transcript_bits": said, "rounds": corrector.rounds,
-                 "corrected": corrector.corrected, "f_ec": None, "verified": False}
+        done = reconcile.run_bob(self.channel, corrector, progress)
+        stats = {"leak_bits": self._leaked("cascade-answer"), "transcript_bits": done.transcript_bits,
+                 "rounds": done.rounds, "corrected": done.corrected, "f_ec": None, "verified": False}
         return bits, corrector.bits, stats
 
     def _verify(self, bits, corrected):

@@ -105,8 +105,16 @@ def test_key_held_in_parts_gives_the_same(monkeypatch):
     key, seed = (Bits.from_numpy(a) for a in draw(np.random.default_rng(2), n, m))
     whole = module._by_transform(key.words, seed.words, n, m, 14).tobytes()
     monkeypatch.setattr(module, "_KEY_BLOCKS", 2)
-    monkeypatch.setattr(module, "_PRODUCTS_AT_ONCE", 100)
+    monkeypatch.setattr(module, "_CELLS_AT_ONCE", 100)
     assert module._by_transform(key.words, seed.words, n, m, 14).tobytes() == whole
+
+
+def test_words_in_parts_give_the_same(monkeypatch):
+    n, m = 1001, 900
+    key, seed = draw(np.random.default_rng(3), n, m)
+    whole = amplify(Bits.from_numpy(key), m, seed)
+    monkeypatch.setattr(module, "_WORDS_AT_ONCE", 40)
+    assert amplify(Bits.from_numpy(key), m, seed) == whole
 
 
 def test_long_keys_go_by_the_transform_and_short_ones_do_not():

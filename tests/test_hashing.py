@@ -40,13 +40,24 @@ def test_field_of_the_twin_is_a_field():
 # ------------------------------------------------------------------------------------------- additive transform
 
 
-def sparse(rng, size, n):
-    """`size` bytes, few of them not 0: the twin's time goes with those."""
-    data = np.zeros(size, np.uint8)
-    if size:
-        data[rng.integers(0, size, n)] = rng.integers(1, 256, n)
+@pytest.mark.parametrize("n_words", [0, 1, 2, 40])
+@pytest.mark.parametrize("m", [0, 1, 2, 17])
+@pytest.mark.parametrize("start", [-3000, -1087, -64, -63, -1, 0, 1, 63, 64, 65, 127, 1600, 3000])
+def test_move_equals_twin(kernel, n_words, m, start):
+    rng = np.random.default_rng(n_words)
+    string, fast, slow = words(rng, n_words), words(rng, m), np.zeros(m, np.uint64)
+    kernel("hashing").move(string, start, fast)
+    reference.move(string, start, slow)
+    assert np.array_equal(fast, slow)
+
+
+def sparse(rng, n_words, n):
+    """Words with few bytes that are not 0: the twin's time goes with those."""
+    data = np.zeros(8 * n_words, np.uint8)
+    if n_words:
+        data[rng.integers(0, len(data), n)] = rng.integers(1, 256, n)
         data[0], data[-1] = rng.integers(1, 256, 2)
-    return data
+    return data.view(np.uint64)
 
 
 def spectra(rng, cells, blocks):
@@ -54,23 +65,22 @@ def spectra(rng, cells, blocks):
 
 
 @pytest.mark.parametrize("cells", [256, 512, 1024])
-@pytest.mark.parametrize("part", [0, 1 / 2**20, 0.37, 1])
-def test_transform_equals_twin(kernel, cells, part):
+@pytest.mark.parametrize("n_words, start", [(0, 0), (1, 0), (1, -63), (1025, 1), (4096, 0), (4200, 77), (1000, -100_000)])
+def test_transform_equals_twin(kernel, cells, n_words, start):
     rng = np.random.default_rng(cells)
-    data = sparse(rng, -int(-part * 32 * cells // 1), 20)
-    fast = spectra(rng, cells, 3)
+    string, fast = sparse(rng, n_words, 20), spectra(rng, cells, 3)
     slow = fast.copy()
-    kernel("hashing").transform(data, rng.integers(0, 256, 160 * cells, dtype=np.uint8), fast, 1)
-    reference.transform(data, None, slow, 1)
+    kernel("hashing").transform(string, start, words(rng, 32 * cells), fast, 1)
+    reference.transform(string, start, None, slow, 1)
     assert np.array_equal(fast, slow)
 
 
 def test_transform_of_dense_data_equals_twin(kernel):
     rng = np.random.default_rng(0)
-    data, work = rng.integers(0, 256, 401, dtype=np.uint8), np.zeros(160 * 256, np.uint8)
+    string, work = words(rng, 51), np.zeros(32 * 256, np.uint64)
     fast, slow = np.zeros((2, 256, 1, 128), np.uint8)
-    kernel("hashing").transform(data, work, fast, 0)
-    reference.transform(data, None, slow, 0)
+    kernel("hashing").transform(string, -5, work, fast, 0)
+    reference.transform(string, -5, None, slow, 0)
     assert np.array_equal(fast, slow)
 
 
@@ -88,17 +98,44 @@ def test_multiply_add_equals_twin(kernel, n_key, n_out):
 @pytest.mark.parametrize("cells", [256, 512, 1024])
 def test_interpolate_equals_twin_and_is_the_product(kernel, cells):
     rng, hashing = np.random.default_rng(cells), kernel("hashing")
-    n, work = 64 * cells, np.zeros(160 * cells, np.uint8)
-    a, b = (rng.integers(0, 256, n // 2, dtype=np.uint8) for _ in range(2))
-    values, fast, slow = np.zeros((cells, 2, 128), np.uint8), np.zeros(2 * n, np.uint8), np.zeros(2 * n, np.uint8)
+    m, work = 4 * cells, np.zeros(32 * cells, np.uint64)            # words in a block
+    a, b = words(rng, m), words(rng, m)
     factors = np.zeros((2, cells, 1, 128), np.uint8)
-    hashing.transform(a, work, factors[0], 0)
-    hashing.transform(b, work, factors[1], 0)
+    hashing.transform(a, 0, work, factors[0], 0)
+    hashing.transform(b, 0, work, factors[1], 0)
+    values = spectra(rng, cells, 2)
     values[:, 1] = reference.to_cells(reference.multiply(*(reference.from_cells(f[:, 0]) for f in factors)))
+    before = words(rng, 2 * m)
+    fast, slow = before.copy(), before.copy()
     hashing.interpolate(values, 1, work, fast)
     reference.interpolate(values, 1, None, slow)
-    assert np.array_equal(fast[:n], slow[:n])
-    whole = np.zeros(n // 8, np.uint64)                 # the product of words knows the upper half
-    padded = np.concatenate([a, np.zeros_like(a)]).view(np.uint64)
-    hashing.product(padded, b.view(np.uint64), whole[n // 16 :])
-    assert np.array_equal(fast[n // 2 : n], whole[n // 16 :].view(np.uint8))
+    assert np.array_equal(fast, slow)
+    upper = before[m:].copy()                           # the product of words knows the upper half
+    hashing.product(np.concatenate([a, np.zeros_like(a)]), b, upper)
+    assert np.array_equal(fast[m:], upper)
+
+
+def zeros(*shape):
+    return np.zeros(shape, np.uint8 if len(shape) == 3 else np.uint64)
+
+
+@pytest.mark.parametrize("name, arguments", [
+    ("product", (zeros(4), zeros(2), zeros(1))),
+    ("polynomial", (zeros(2), 0, zeros(3), zeros(2))),
+    ("polynomial", (zeros(2), 0, zeros(4), zeros(1))),
+    ("transform", (zeros(2), 0, zeros(32 * 256 - 1), zeros(256, 1, 128), 0)),
+    ("transform", (zeros(2), 0, zeros(32 * 256), zeros(255, 1, 128), 0)),
+    ("transform", (zeros(2), 0, zeros(32 * 256), zeros(256, 1, 127), 0)),
+    ("transform", (zeros(2), 0, zeros(32 * 256), zeros(256, 1, 128), 1)),
+    ("transform", (zeros(2), 0, zeros(32 * 256), zeros(256, 1, 128), -1)),
+    ("multiply_add", (zeros(256, 2, 128), zeros(256, 1, 128), zeros(256, 1, 128))),
+    ("multiply_add", (zeros(256, 1, 128), zeros(255, 1, 128), zeros(256, 1, 128))),
+    ("multiply_add", (zeros(256, 1, 128), zeros(256, 1, 128), zeros(256, 1, 64))),
+    ("interpolate", (zeros(256, 1, 128), 0, zeros(32 * 256), zeros(2047))),
+    ("interpolate", (zeros(256, 1, 128), 0, zeros(32 * 256 - 1), zeros(2048))),
+    ("product", (zeros(4), zeros(2), zeros(4)[::2])),
+    ("product", (zeros(4).astype(np.int64), zeros(2), zeros(2))),
+])
+def test_arrays_that_do_not_fit_are_refused(kernel, name, arguments):
+    with pytest.raises(ValueError):
+        getattr(kernel("hashing"), name)(*arguments)

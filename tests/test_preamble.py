@@ -53,3 +53,16 @@ def test_bad_input_is_refused():
         preamble.header_symbols(SourceSettings(intensities=(0.5,), probabilities=(1.0,)), SYNC, np.array([0]))
     with pytest.raises(BadInput, match="frame"):
         preamble.frame_pattern(SYNC, -1)
+
+
+@pytest.mark.parametrize("header_slots", [64, 200, 1024])
+def test_packed_patterns_are_the_patterns(header_slots):
+    sync = SYNC.replace(header_slots=header_slots)
+    half = header_slots // 2
+    words = preamble.frame_patterns(sync, 5, 3)
+    assert words.dtype == np.uint64 and words.shape == (3, (half + 63) // 64)
+    bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")
+    assert np.array_equal(bits[:, :half], [preamble.frame_pattern(sync, f) for f in (5, 6, 7)])
+    assert not bits[:, half:].any()
+    with pytest.raises(BadInput, match="first_frame"):
+        preamble.frame_patterns(sync, -1, 3)

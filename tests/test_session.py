@@ -217,7 +217,7 @@ def run_parties(choices, agreement, clicks_of_bob, tamper=None):
         send = ends[0].send
         ends[0].send = lambda kind, payload=b"", key_bits=0: send(kind, tamper(kind, payload), key_bits=key_bits)
     alice, bob = Alice(choices, agreement, ends[0]), Bob(agreement, ends[1])
-    thread = threading.Thread(target=alice.serve)
+    thread = threading.Thread(target=alice.serve, daemon=True)
     thread.start()
     bob.hello()
     bob.announce(clicks_of_bob, 1_000_000)
@@ -271,7 +271,7 @@ def test_different_settings_are_noticed(perfect):
         except BadInput as error:
             failures.append(error)
 
-    thread = threading.Thread(target=serve)
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     with pytest.raises(BadInput, match="different settings"):
         bob.hello()

@@ -109,25 +109,15 @@ def _whole(value, field):
     return value
 
 
-def _shifted(words, by, start, stop):
-    """Words `start` to `stop` of a string of bits moved up by `by` bits, with zeros before and after it."""
-    out = np.zeros(stop - start, np.uint64)
-    skip, by = divmod(by, 64)
-    for first, move in ((start - skip, lambda w: w << np.uint64(by)),
-                        (start - skip - 1, lambda w: w >> np.uint64(64 - by))):
-        low, high = max(first, 0), min(first + len(out), len(words))
-        if low < high:
-            out[low - first : high - first] |= move(words[low:high])
-        if by == 0:
-            break
-    return out
-
-
 def _direct(key, seed, n, length):
-    """Word by word: for short keys."""
-    out = np.zeros((length + 63) // 64, np.uint64)
-    shifted = _shifted(key, 64 * len(key) - n, 0, len(key))
-    _ext.hashing.product(_shifted(seed, 1, 0, len(key) + len(out)), shifted, out)
+    """Word by word: for short keys, or few bits out."""
+    hashing, out = _ext.hashing, np.zeros((length + 63) // 64, np.uint64)
+    high_key, high_seed = np.empty(len(key), np.uint64), np.empty(len(key) + len(out), np.uint64)
+    hashing.move(key, n - 64 * len(key), high_key)
+    hashing.move(seed, -1, high_seed)
+    step = max(1, _WORDS_AT_ONCE // len(key))
+    for i in range(0, len(out), step):
+        hashing.product(high_seed[i : i + step + len(key)], high_key, out[i : i + step])
     return out.tobytes()
 
 
@@ -136,8 +126,11 @@ def _direct(key, seed, n, length):
 # Products of 64-bit words, and of transformed blocks, that take as long as one transform of 2^14 places (measured).
 _WORD_PRODUCTS = {"portable": 5_000, "avx2": 20_000, "avx512": 8_000}[_ext.path]
 _BLOCK_PRODUCTS = {"portable": 6, "avx2": 5, "avx512": 17}[_ext.path]
+# Products of words, and of cells of transformed blocks, in one call: some 0.1 s on the slowest path, so that Ctrl-C
+# does not wait for longer.
+_WORDS_AT_ONCE = 1 << 22
+_CELLS_AT_ONCE = 1 << 19
 _KEY_BLOCKS = 128           # key blocks held transformed at a time: bounds the memory
-_PRODUCTS_AT_ONCE = 1 << 19   # of cells, in one call: some 0.1 s on the slowest path, so that it can be interrupted
 
 
 def _plan(n, length):
@@ -152,45 +145,42 @@ def _plan(n, length):
 
 
 def _blocks(n_bits, k):
-    """Blocks of ``2**(k - 1)`` bytes that hold `n_bits`: their product fits the 2**k places of the transform."""
-    return -(-n_bits // (8 << k - 1))
+    """Blocks of ``2**(k + 2)`` bits that hold `n_bits`: products of two fit the 2**k places, eight bits to a place."""
+    return -(-n_bits // (4 << k))
 
 
 def _by_transform(key, seed, n, length, k):
     """Key and seed cut into blocks; block products summed where they are pointwise, after the additive transform."""
-    size = 1 << k - 1                                              # bytes in a block
+    size, cells, hashing = 4 << k, 1 << k - 6, _ext.hashing        # bits in a block
     n_key, n_out = _blocks(n, k), _blocks(length, k)
-    hashing, cells, work = _ext.hashing, size // 32, _aligned(5 * size)
+    at_once = -(-n_key // -(-n_key // _KEY_BLOCKS))                # in equal parts; the last may reach beyond the key
+    work, keys, seeds, sums = _aligned((8, size // 8), (cells, at_once, 128), (cells, at_once + n_out, 128),
+                                       (cells, n_out + 1, 128))
+    work = work.reshape(-1).view(np.uint64)
 
-    def transformed(words, by, first, blocks):
-        spectra = _aligned(cells, blocks, 128)
-        for b in range(blocks):
-            block = _shifted(words, by, (first + b) * size // 8, (first + b + 1) * size // 8)
-            hashing.transform(block.view(np.uint8), work, spectra, b)
-        return spectra
-
-    # Product block a, a = 0 ... n_out, is the sum over key blocks b of seed block a - b + n_key - 1 times key block b.
-    sums = _aligned(cells, n_out + 1, 128)
+    # Block a = 0 ... n_out of the product is the sum over key blocks b of seed block a - b + n_key - 1 by key block b.
     sums[:] = 0
-    for first in range(0, n_key, _KEY_BLOCKS):
-        blocks = min(_KEY_BLOCKS, n_key - first)
-        keys = transformed(key, 8 * size * n_key - n, first, blocks)
-        seeds = transformed(seed, 1, n_key - first - blocks, blocks + n_out)
-        step = max(1, _PRODUCTS_AT_ONCE // (blocks * (n_out + 1)))
+    for first in range(0, n_key, at_once):
+        for b in range(at_once):
+            hashing.transform(key, (first + b - n_key) * size + n, work, keys, b)
+        for b in range(at_once + n_out):
+            hashing.transform(seed, (n_key - first - at_once + b) * size - 1, work, seeds, b)
+        step = max(1, _CELLS_AT_ONCE // (at_once * (n_out + 1)))
         for c in range(0, cells, step):
             hashing.multiply_add(seeds[c : c + step], keys[c : c + step], sums[c : c + step])
 
-    # It has twice the size of a block, and its upper half meets the lower half of the next one.
-    out, product = np.zeros((n_out + 2) * size, np.uint8), _aligned(4 * size)
+    # It is twice as long as a block: its upper half meets the lower half of the next one.
+    words, out = size // 64, np.zeros((n_out + 2) * size // 64, np.uint64)
     for a in range(n_out + 1):
-        hashing.interpolate(sums, a, work, product)
-        out[a * size : (a + 2) * size] ^= product[: 2 * size]
-    return out[size : size + (length + 7) // 8]
+        hashing.interpolate(sums, a, work, out[a * words : (a + 2) * words])
+    return out[words:].view(np.uint8)[: (length + 7) // 8]
 
 
-def _aligned(*shape):
-    """Uninitialised bytes that begin on a line of the cache."""
-    size = math.prod(shape)
-    whole = np.empty(size + 63, np.uint8)
-    start = -whole.ctypes.data % 64
-    return whole[start : start + size].reshape(shape)
+def _aligned(*shapes):
+    """Uninitialised arrays of bytes that begin on a line of the cache (their sizes being multiples of one)."""
+    sizes = [math.prod(shape) for shape in shapes]
+    whole = np.empty(sum(sizes) + 63, np.uint8)
+    at = -whole.__array_interface__["data"][0] % 64
+    for shape, size in zip(shapes, sizes, strict=True):
+        yield whole[at : at + size].reshape(shape)
+        at += size

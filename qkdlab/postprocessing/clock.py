@@ -132,13 +132,14 @@ class Clock:
         middle = min(max(((int(time_ps[0]) + int(time_ps[-1])) // 2 - start_ps) * 1e-12, 0.0), h)
         rate_hz, drift = state.rate_hz + 0.5 * state.drift * h, state.drift
         counts = np.zeros((4, BINS), np.int32)
-        _ext.match.histogram(time_ps, detector, self.delay_ps, start_ps, self._cycles % ONE, fixed_rate(rate_hz), counts)
+        _ext.match.histogram(time_ps, detector, self.delay_ps, start_ps, self._cycles % ONE, fixed_rate(rate_hz),
+                             counts)
         error, variance, visibility = phase_of(counts.sum(axis=0))
         state.advance(middle)
         if visibility**2 * len(time_ps) < LEAST_POWER:
             state.advance(h - middle)
             dark = self.visibility**2 * len(time_ps) > 4 * LEAST_POWER
-            return self._close(stop_ps, rate_hz, reason=f"no pulses seen (visibility {visibility:.3f})" if dark else None)
+            return self._close(stop_ps, rate_hz, reason="no pulses seen" if dark else None)
         error -= 0.5 * drift * middle * (h - middle)          # the straight line runs above the parabola
         if abs(error) > 6 * math.sqrt(state.p[0] + variance) + 0.02:
             state.advance(h - middle)
@@ -153,10 +154,12 @@ class Clock:
         """End a straight piece: a node of the clock, where the next one begins."""
         span = stop_ps - self.time_ps
         rate = fixed_rate(rate_hz)
-        # A pulse that comes at a higher phase than the middle means that the clock runs ahead.
-        straight = (rate * span - (round(correction * 2**24) << 40)) // span if span else rate
-        block = Block(self.time_ps, stop_ps, self._cycles >> 64, self._cycles % ONE, straight, reason, jumped)
-        self._cycles += straight * span
+        # Pulses at a phase above the middle mean that the clock runs ahead, hence the sign.
+        gain = rate * span - (round(correction * 2**24) << 40)
+        if span:
+            rate, gain = gain // span, gain // span * span
+        block = Block(self.time_ps, stop_ps, self._cycles >> 64, self._cycles % ONE, rate, reason, jumped)
+        self._cycles += gain
         self.time_ps = stop_ps
         return block
 
@@ -164,7 +167,7 @@ class Clock:
 class _Filter:
     """Kalman filter with the state (phase, rate, drift) in slots, slots/s, slots/s^2; the phase itself is kept outside.
 
-    `p` is the upper triangle of the covariance: phase-phase, phase-rate, phase-drift, rate-rate, rate-drift, drift-drift.
+    `p` is the upper triangle of the covariance, row by row.
     """
 
     def __init__(self, found):

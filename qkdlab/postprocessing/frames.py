@@ -13,7 +13,7 @@ __all__ = ["FrameSearch", "HeaderWatch", "Numbered", "Offsets", "Slip"]
 SIGNIFICANCE = 7.0           # peak over noise that is asked for; the largest of 2^20 noise values lies near 5.3
 CONFIRMATION = 4.0           # asked of other clicks, for the one frame number that was found
 CLICKS_LIMIT = 1 << 24       # clicks after which the string is held to be absent
-LONGEST_DELAY_S = 1e-6       # between detectors
+LONGEST_DELAY_S = 2e-6       # between detectors
 CANDIDATES = 4096            # frame numbers tried at a time
 CLICKS_COMPARED = 2048       # header clicks that decide on the frame number
 
@@ -34,8 +34,10 @@ class FrameSearch:
     ----------
     sync : SynchronisationSettings
     clock_hz : float
-    late_frames : int
-        How many frames after Alice's first one Bob may have started at most. He may start before her at any time.
+    guess, reach : int
+        Counted slot 0 is looked for in Alice's frames ``guess - reach`` to ``guess + reach``, the nearest first. Frames
+        before her first one are none: with the guess 0, `reach` is how much later than she Bob may have begun, while
+        he may have begun before her at any time.
 
     Attributes
     ----------
@@ -45,10 +47,10 @@ class FrameSearch:
         What is missing so far, in plain words.
     """
 
-    def __init__(self, sync, clock_hz, late_frames):
-        self._sync, self._late_frames = sync, late_frames
+    def __init__(self, sync, clock_hz, guess, reach):
+        self._sync, self._guess, self._range = sync, guess, (guess - reach, guess + reach)
         self._half = sync.header_slots // 2
-        self._reach = min(sync.frame_slots // 4, math.ceil(LONGEST_DELAY_S * clock_hz))
+        self._longest_delay = min(sync.frame_slots // 4, math.ceil(LONGEST_DELAY_S * clock_hz))
         self._on = preamble.fixed_pattern(sync)
         template = np.zeros(sync.frame_slots)
         template[: self._half] = np.where(self._on, 1, -1)
@@ -114,7 +116,7 @@ class FrameSearch:
         """Offsets within the frame of each detector: delays of several slots show here. None: wait for more clicks."""
         frame = self._sync.frame_slots
         offsets = np.full(4, start, np.int64)
-        near = np.arange(start - self._reach, start + self._reach + 1)
+        near = np.arange(start - self._longest_delay, start + self._longest_delay + 1)
         for d in np.flatnonzero(self._counts.sum(axis=1)):
             score = self._correlation(self._counts[d])
             spread = float(score.std()) or 1.0
@@ -132,27 +134,33 @@ class FrameSearch:
         if not len(row):
             self.reason = "public string not found: no clicks in its numbered half"
             return None
-        first_row = int(row.min())
+        most = 3 * len(row) // 4                      # these decide, the others confirm
+        if contrast * math.sqrt(most) < SIGNIFICANCE - 1:
+            self.reason = f"public string not found: {len(row)} clicks in its numbered half are too few so far"
+            return None
+        first_row, last_row = int(row.min()), int(row.max())
         row = row - first_row
-        parts = [slice(0, len(row) // 2), slice(len(row) // 2, None)]
-        lowest = -int(row.max())                      # frame number of row 0: Bob may have begun long before Alice
-        highest = self._late_frames + first_row
         best = 0.0
-        for low in range(lowest, highest + 1, CANDIDATES):
-            n = min(CANDIDATES, highest + 1 - low)
-            patterns, first = self._patterns(low, n + int(row.max()))
-            score = self._agreement(row[parts[0]], place[parts[0]], patterns, first, n)
+        candidates = self._candidates(last_row)
+        for low, n in candidates:
+            patterns, first = self._patterns(low + first_row, n + last_row - first_row)
+            score = self._agreement(row[:most], place[:most], patterns, first, n)
             at = int(np.argmax(score))
             best = max(best, float(score[at]))
             if score[at] < SIGNIFICANCE:
                 continue
-            second = self._agreement(row[parts[1]] + at, place[parts[1]], patterns, first, 1)[0]
-            if second >= CONFIRMATION:
-                shift = (low + at - first_row) * self._sync.frame_slots
-                return Offsets(offsets + shift, contrast, min(significance, float(score[at])))
+            if self._agreement(row[most:] + at, place[most:], patterns, first, 1)[0] >= CONFIRMATION:
+                return Offsets(offsets + (low + at) * self._sync.frame_slots, contrast, min(significance, best))
         self.reason = (f"public string not found: the frame number is not clear (significance {best:.1f} of "
-                       f"{SIGNIFICANCE:.0f} among {highest - lowest + 1} numbers)")
+                       f"{SIGNIFICANCE:.0f} among {sum(n for _, n in candidates)} numbers)")
         return None
+
+    def _candidates(self, last_row):
+        """Numbers to try for the frame of counted slot 0, as (first, how many), the nearest to the guess first."""
+        low, high = self._range
+        low = max(low, -last_row)                    # of all frames with clicks, the last one at least must exist
+        parts = [(at, min(CANDIDATES, high + 1 - at)) for at in range(low, high + 1, CANDIDATES)]
+        return sorted(parts, key=lambda part: abs(part[0] + part[1] // 2 - self._guess))
 
     def _numbered_clicks(self, offsets):
         """Frame (counted from an arbitrary one) and place of the last clicks in the numbered half; the contrast."""
@@ -196,15 +204,19 @@ class HeaderWatch:
     offsets : Offsets
     """
 
-    # Header clicks n of one check are so many that contrast^2 n = 100: the expected 10 standard deviations are told from
-    # none, at 5, with 3e-7 for either error.
-    CERTAINTY = 100.0
+    # Where the string is in place, (on - off) / sqrt(on + off) of n header clicks is contrast * sqrt(n) on average;
+    # where it is not, 0; with standard deviation 1. A check ends as soon as FIRST are expected and AGREES are there, at
+    # the latest when LAST are expected; with less than LEAST there is nothing to judge.
+    FIRST, LAST, LEAST = 10.0, 20.0, 3.0
+    AGREES = 5.0
 
     def __init__(self, sync, offsets):
         self._sync, self._offsets = sync, offsets
         self._pattern = preamble.fixed_pattern(sync).astype(np.uint8)
         self._contrast = max(offsets.contrast, 0.05)
-        self._held, self._open = [], []          # a span that agreed and waits for its successor; the span in the making
+        self._held = []                          # a span that agreed and waits for its successor
+        self._open = []                          # the span in the making,
+        self._score = np.zeros(2, np.int64)      # and its header clicks (off, on)
 
     def add(self, detections):
         """Take a stretch in.
@@ -225,7 +237,9 @@ class HeaderWatch:
                              self._sync.header_slots, self._pattern, slot, detector, score)
         horizon = detections.stop_slot + int(self._offsets.slots.min()) - 2
         self._open.append(Numbered(slot[:n], detector[:n], horizon, score, detections))
-        if self._contrast**2 * self._score().sum() < self.CERTAINTY:
+        self._score += score
+        agreement, expected = self._agreement()
+        if expected < self.FIRST or (agreement < self.AGREES and expected < self.LAST):
             return []
         return self._judge()
 
@@ -235,8 +249,8 @@ class HeaderWatch:
         Parameters
         ----------
         sound : bool
-            The recording ended here. Otherwise the clock was lost: the last stretch, where that may have begun, is given
-            up, and so is what too few header clicks vouch for.
+            The recording ended here. Otherwise the clock was lost: the last stretch, where that may have begun, is
+            given up, and so is what too few header clicks vouch for.
 
         Returns
         -------
@@ -244,30 +258,37 @@ class HeaderWatch:
             What is certain, and what is not.
         """
         doubtful = []
-        if not sound:
-            doubtful = [(self._open or self._held).pop().raw] if self._open or self._held else []
-        if self._contrast**2 * self._score().sum() >= 9:
+        if not sound and (self._open or self._held):
+            last = (self._open or self._held).pop()
+            doubtful.append(last.raw)
+            if self._open:
+                self._score -= last.score
+        if self._agreement()[1] >= self.LEAST:
             try:
                 return self._judge() + self._take_held(), doubtful
             except Slip as slip:
                 return [], slip.lost + slip.after + doubtful
+        rest, self._open = self._open, []
         if sound:
-            certain, self._open = self._take_held() + self._open, []
-            return certain, []
-        unproven, self._open = [part.raw for part in self._open], []
-        return self._take_held(), unproven + doubtful
+            return self._take_held() + rest, []
+        return self._take_held(), [part.raw for part in rest] + doubtful
 
-    def _score(self):
-        return sum((part.score for part in self._open), np.zeros(2, np.int64))
+    def _agreement(self):
+        """Standard deviations by which the span in the making agrees with the string, and how many are expected."""
+        off, on = map(int, self._score)
+        return (on - off) / math.sqrt(max(on + off, 1)), self._contrast * math.sqrt(on + off)
 
     def _judge(self):
         """Compare the span in the making with the string; if it agrees, it takes the place of the one before."""
-        off, on = map(int, self._score())
+        agreement, expected = self._agreement()
+        off, on = map(int, self._score)
         span, self._open = self._open, []
+        self._score[:] = 0
         certain = self._take_held()
-        if on - off < 0.5 * self._contrast * (on + off):
+        if agreement < min(self.AGREES, 0.5 * expected):
             raise Slip([part.raw for part in certain], [part.raw for part in span])
         self._held = span
+        self._contrast += 0.25 * (max((on - off) / (on + off), 0.05) - self._contrast)
         return certain
 
     def _take_held(self):

@@ -100,7 +100,7 @@ def choose_gate(counts, period_ps, signal_intensity, gate_ps=None):
     background = min(float(np.roll(counts, BINS // 2)[3 * BINS // 8 : 5 * BINS // 8].sum()) * 4, float(total))
     sigma = _pulse_width(counts, background)
     if gate_ps is None:
-        signal = total - background
+        signal = max(total - background, 1.0)
         widths = np.arange(2, BINS + 1, 2)
         kept = np.array([math.erf(w / BINS / (2 * math.sqrt(2) * sigma)) for w in widths]) * signal
         noise = background * widths / BINS
@@ -128,7 +128,7 @@ def _pulse_width(counts, background):
 
 
 def _key_rate(signal, noise, intensity):
-    """Key rate up to a factor: single photons from the signal and from noise in single-photon pulses, minus the leak."""
+    """Key rate up to a factor: single photons, from the signal and from noise in their pulses, minus the leak."""
     total = signal + noise + 1e-300
     single = signal + intensity * noise + 1e-300
     qber = (MISALIGNMENT * signal + noise / 2) / total

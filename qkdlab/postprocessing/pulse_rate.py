@@ -82,11 +82,14 @@ def pulse_rate(time_ps, nominal_hz, search_ppm=20.0, detector=None):
 
 
 def grow(found, time_ps, detector, span_s, nominal_hz, search_ppm):
-    """One step of the search: a spectrum over a longer span, near what a shorter one found (PulseRate or None)."""
+    """One step of the search: a spectrum over a longer span, near what a shorter one found (PulseRate or None).
+
+    What does not stand out of a longer span as well was none: sources have weak lines that come and go.
+    """
     if found is None:
         return search(time_ps, detector, span_s, nominal_hz, search_ppm)
     band_hz = 8 * found.rate_error_hz + 4 / span_s + DRIFT_PER_S * nominal_hz * span_s
-    return search(time_ps, detector, span_s, found.rate_hz, min(search_ppm, 1e6 * band_hz / nominal_hz)) or found
+    return search(time_ps, detector, span_s, found.rate_hz, min(search_ppm, 1e6 * band_hz / nominal_hz))
 
 
 def search(time_ps, detector, span_s, nominal_hz, search_ppm):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..datatypes import Clicks
+from ..errors import BadInput
 from .clock import BINS
 from .frames import FrameSearch, HeaderWatch, Slip
 from .gate import ClickMaker
@@ -25,7 +26,7 @@ MOVED = "the public string does not agree any more"
 
 @dataclass(frozen=True, slots=True)
 class ClockState:
-    """What is known of Bob's clock now. None: not known."""
+    """What is known of Bob's clock now, or was known when the lock was lost. None: not known."""
 
     locked: bool
     rate_hz: float | None = None             # pulses per second of Bob's clock
@@ -55,7 +56,13 @@ class Synchroniser:
     search_ppm : float
         How far the pulse rate may be from the nominal one.
     late_frames : int
-        How many frames after Alice Bob may have started at most. Before her he may start at any time.
+        How many frames after Alice Bob may have started at most (before her he may start at any time), and how far off
+        his slots may be after a clock jump.
+
+    Raises
+    ------
+    BadInput
+        Where the source has one intensity only.
 
     Attributes
     ----------
@@ -64,13 +71,19 @@ class Synchroniser:
     """
 
     def __init__(self, source, sync, receiver, rng, *, search_ppm=20.0, late_frames=1 << 16):
+        if len(source.intensities) < 2:
+            raise BadInput("the public string needs a second, weaker intensity", field="intensities",
+                           value=list(source.intensities))
         self._source, self._sync, self._late_frames = source, sync, int(late_frames)
         self._input = np.full(256, 255, np.uint8)
         self._input[list(receiver.channels)] = range(4)
         self._tracker = Tracker(source.clock_hz, float(search_ppm), source.intensities[0], receiver.gate_ps)
         self._maker = ClickMaker(rng)
         self._search = self._watch = self._offsets = self._first_frame = None
+        self._first_ps = None        # the first tag
+        self._anchor = None          # when (ps) and with which of Alice's slots the last lock began
         self._reason = "no clicks: is the shutter open?"
+        self._locked = False
         self._out = []
         self.lost_stretches = []
 
@@ -88,13 +101,14 @@ class Synchroniser:
             All that is certain by now, later than those given before; public slots are left out. Often empty at first:
             the tags wait until the slots are known, and none is lost by that.
         """
-        time_ps, detector = tags.time_ps, self._input[tags.channel]
+        time_ps, detector = tags.time_ps, self._input.take(tags.channel)
         if detector.max(initial=0) > 3:
             ours = np.flatnonzero(detector < 4)
             time_ps, detector = time_ps[ours], detector[ours]
         back = np.flatnonzero(np.diff(time_ps) < -DISORDER_PS) + 1
         for times, detectors in zip(np.split(time_ps, back), np.split(detector, back), strict=True):
             if len(times):
+                self._first_ps = int(times[0]) if self._first_ps is None else self._first_ps
                 self._step_back(int(times[0]))
                 self._tracker.add(times, detectors)
                 self._run()
@@ -128,13 +142,13 @@ class Synchroniser:
         slots = np.zeros(4, np.int64) if found is None else found.slots
         delays = clock.delay_ps + np.rint((slots[0] - slots) * (1e12 / clock.rate_hz)).astype(np.int64)
         return ClockState(
-            locked=found is not None, rate_hz=clock.rate_hz, offset_ppm=(clock.rate_hz / self._source.clock_hz - 1) * 1e6,
+            locked=self._locked, rate_hz=clock.rate_hz, offset_ppm=(clock.rate_hz / self._source.clock_hz - 1) * 1e6,
             drift_per_s=clock.drift_hz_per_s / clock.rate_hz,
             offset_slots=None if found is None else int(slots[tracker.reference]), first_frame=self._first_frame,
             visibility=clock.visibility, jitter_ps=tracker.gate.jitter_ps, gate_ps=tracker.gate.width_ps,
             delays_ps=tuple(int(d) for d in delays - delays[0]),
             gated_fraction=tracker.gated / tracker.seen if tracker.seen else None,
-            reason=None if found is not None else self._reason)
+            reason=None if self._locked else self._reason)
 
     # ------------------------------------------------------------------------------------------------------ the stream
 
@@ -165,14 +179,25 @@ class Synchroniser:
                 self._emit(self._watch.add(detections))
             except Slip as slip:
                 self._give_up(slip.lost, MOVED)
-                self._watch = self._offsets = None
+                self._watch, self._locked, self._reason = None, False, MOVED
                 for stretch in slip.after:
                     self._number(stretch)
             return
         if self._search is None:
-            self._search = FrameSearch(self._sync, self._source.clock_hz, self._late_frames)
+            self._search, self._offsets = self._new_search(), None
         self._search.add(detections)
         self._seek()
+
+    def _new_search(self):
+        """Where the string is to be looked for: near Alice's first frame, or near what the last lock foretells."""
+        reach, guess, start_ps = self._late_frames, 0, self._tracker.start_ps
+        if self._anchor is None:
+            reach += round((start_ps - self._first_ps) * 1e-12 * self._source.clock_hz) // self._sync.frame_slots
+        else:
+            time_ps, slot = self._anchor
+            slot += round((start_ps - time_ps) * 1e-12 * self._tracker.clock.rate_hz)
+            guess = slot // self._sync.frame_slots
+        return FrameSearch(self._sync, self._source.clock_hz, guess, reach)
 
     def _seek(self, final=False):
         """Look for the string in what waits."""
@@ -183,7 +208,9 @@ class Synchroniser:
             self._give_up(search.pending, search.reason)
             self._search = None
         elif offsets is not None:
-            self._search, self._offsets, self._watch = None, offsets, HeaderWatch(self._sync, offsets)
+            self._search, self._offsets, self._locked = None, offsets, True
+            self._watch = HeaderWatch(self._sync, offsets)
+            self._anchor = self._tracker.start_ps, int(offsets.slots[self._tracker.reference])
             for stretch in search.pending:
                 self._number(stretch)
 
@@ -197,7 +224,7 @@ class Synchroniser:
             self._give_up(doubtful, reason or MOVED)
         self._watch = self._search = None
         if reason is not None:
-            self._offsets = None
+            self._locked, self._reason = False, reason
 
     def _emit(self, certain):
         for part in certain:
@@ -209,6 +236,8 @@ class Synchroniser:
 
     def _collect(self):
         out, self._out = self._out, []
+        if len(out) == 1:
+            return out[0]
         return Clicks(*(np.concatenate([getattr(c, name) for c in out]) if out else np.empty(0)
                         for name in ("slot", "basis", "outcome")))
 
@@ -221,7 +250,7 @@ class Synchroniser:
         if lost and lost[-1].reason == reason and lost[-1].start_ps <= start_ps <= lost[-1].stop_ps + DISORDER_PS:
             start_ps = lost.pop().start_ps
         lost.append(LostStretch(start_ps, stop_ps, reason))
-        if self._offsets is None:
+        if not self._locked:
             self._reason = reason
 
 

@@ -16,7 +16,9 @@ ENOUGH_POWER = 400.0         # of all detectors, and
 ENOUGH_EACH = 30.0           # of each that has 1 % of the tags: more tags would not make a better start
 BLOCK_S = 0.01               # length of a block of the clock, where it then holds neither too few tags
 BLOCK_POWER = 64.0           # (expected |R|^2 / N)
-BLOCK_TAGS = 1 << 16         # nor too many
+BLOCK_TAGS = 1 << 16         # nor too many;
+BLOCK_STRETCH = 8            # where light fades, a block ends after so many times its expected length
+GAP_TAGS, GAP_PS = 20, 10**9     # time without tags at which a block ends: expected tags (e^-20), and at least so long
 REALIGN_TAGS = 1 << 18       # tags from which the detectors' delays are estimated anew
 
 
@@ -62,7 +64,7 @@ class Tracker:
     Attributes
     ----------
     clock : Clock or None
-        None while no pulse rate is known.
+        The present one, or the last; None before any pulse rate was found.
     gate : Gate
     reference : int
         Detector whose delay is 0.
@@ -78,30 +80,51 @@ class Tracker:
         self._clock_hz, self._search_ppm = clock_hz, search_ppm
         self._signal_intensity, self._gate_ps = signal_intensity, gate_ps
         self._time, self._detector = np.empty(0, np.int64), np.empty(0, np.uint8)
-        self.latest_ps = None
+        self._new, self._count = [], 0
+        self.clock = None
+        self.forget()
+
+    def forget(self):
+        """Look for the pulse rate anew, whatever the time of the next tags."""
         self._unlock()
+        self.latest_ps = None
 
     def _unlock(self):
-        self.clock, self._found, self._span_s = None, None, FIRST_SPAN_S
+        self._following, self._found, self._span_s = False, None, FIRST_SPAN_S
 
     def add(self, time_ps, detector):
-        """Tags to wait, int64 and uint8 (0 to 3); sorted here if they are not."""
-        late = len(self._time) and time_ps[0] < self._time[-1]
-        self._time, self._detector = np.concatenate([self._time, time_ps]), np.concatenate([self._detector, detector])
-        if late or (np.diff(time_ps) < 0).any():
-            order = np.argsort(self._time, kind="stable")
-            self._time, self._detector = self._time[order], self._detector[order]
-        self.latest_ps = max(int(self._time[-1]), self.latest_ps or int(self._time[-1]))
+        """Tags to wait (at least one): int64, and uint8 from 0 to 3. Sorted later if they are not."""
+        self._new.append((time_ps, detector))
+        self._count += len(time_ps)
+        self.latest_ps = max(int(time_ps[-1]), int(time_ps[-1]) if self.latest_ps is None else self.latest_ps)
 
     def run(self, final=False):
         """Go as far as the waiting tags lead; with `final` to their end. Yields Detections, LostStretch, Unlocked."""
-        more = True
-        while more and len(self._time):
-            more = yield from (self._acquire if self.clock is None else self._track)(final)
+        while self._count and (final or self._ready()):
+            self._join()
+            yield from self._track() if self._following else self._acquire()
 
-    def forget(self):
-        """Look for the pulse rate anew."""
-        self._unlock()
+    def _ready(self):
+        """Whether the next span (without a clock) or the next block (with it) is complete."""
+        if not self._following:
+            first = int(self._time[0] if len(self._time) else self._new[0][0][0])
+            return self.latest_ps >= first + self._span_ps() or self._count >= TAGS_LIMIT
+        wanted = self._block_tags(self.clock)
+        return self._count > wanted or self.latest_ps >= self.clock.time_ps + self._longest_block_ps(wanted)
+
+    def _join(self):
+        if not self._new:
+            return
+        self._time = np.concatenate([self._time, *(time_ps for time_ps, _ in self._new)])
+        self._detector = np.concatenate([self._detector, *(detector for _, detector in self._new)])
+        self._new = []
+        if (self._time[1:] < self._time[:-1]).any():
+            order = np.argsort(self._time, kind="stable")
+            self._time, self._detector = self._time[order], self._detector[order]
+
+    def _drop(self, n):
+        self._time, self._detector = self._time[n:], self._detector[n:]
+        self._count -= n
 
     def histogram(self):
         """Tags of each detector by phase since the lock, int64 (4, BINS)."""
@@ -109,18 +132,18 @@ class Tracker:
 
     # ------------------------------------------------------------------------------------------ the rate, and the lock
 
-    def _acquire(self, final):
-        """Look for the pulse rate in a span that doubles each time; returns whether there is more to do."""
-        start, longest = int(self._time[0]), longest_span_s(self._clock_hz)
-        span = min(self._span_s, longest)
-        n = min(int(np.searchsorted(self._time, start + round(span * 1e12))), TAGS_LIMIT)
-        if n == len(self._time) and n < TAGS_LIMIT and not final:
-            return False                                       # the span is not complete yet
-        last = span >= longest or n == TAGS_LIMIT or n == len(self._time)
-        if last:
-            span = (int(self._time[n - 1]) - start + 1) * 1e-12
+    def _span_ps(self):
+        return round(min(self._span_s, longest_span_s(self._clock_hz)) * 1e12)
+
+    def _acquire(self):
+        """Look for the pulse rate in a span that doubles each time."""
+        start, span_ps = int(self._time[0]), self._span_ps()
+        n = min(int(np.searchsorted(self._time, start + span_ps)), TAGS_LIMIT)
         time_ps, detector = self._time[:n], self._detector[:n]
-        self._found = grow(self._found, time_ps, detector, span, self._clock_hz, self._search_ppm)
+        last = self._span_s >= longest_span_s(self._clock_hz)
+        if n in (TAGS_LIMIT, len(self._time)):
+            last, span_ps = True, int(time_ps[-1]) - start + 1
+        self._found = grow(self._found, time_ps, detector, span_ps * 1e-12, self._clock_hz, self._search_ppm)
         if self._found and (last or _plenty(self._found, detector)):
             # Light that is spread evenly begins 1.7 standard deviations before its middle: tags long before that were
             # taken before Alice sent, and the clock need not be right there.
@@ -130,18 +153,17 @@ class Tracker:
                 self._drop(dark)
             self._lock(time_ps[dark:], detector[dark:])
         elif last:
-            stop = n if n == len(self._time) else max(1, int(np.searchsorted(time_ps, start + round(span * 5e11))))
+            stop = n if n == len(self._time) else max(1, int(np.searchsorted(time_ps, start + span_ps // 2)))
             yield LostStretch(start, int(time_ps[stop - 1]) + 1, self._missing(n))
             self._drop(stop)
             self._unlock()
         else:
             self._span_s *= 2
-        return True
 
     def _missing(self, n):
         if n < 24:
             return "no clicks: is the shutter open?"
-        return f"no pulse rate found near {self._clock_hz:.9g} Hz +-{self._search_ppm:g} ppm"
+        return f"no pulse rate found near {self._clock_hz / 1e6:.9g} MHz +-{self._search_ppm:g} ppm"
 
     def _lock(self, time_ps, detector):
         """Align the detectors and choose the gate on the tags in which the rate was found."""
@@ -156,7 +178,7 @@ class Tracker:
             counts = self._rehearse(Clock(found, self.start_ps, delays, turn), time_ps, detector)
             delays = align(counts, delays, period_ps)
         self.gate = choose_gate(counts.sum(axis=0), period_ps, self._signal_intensity, self._gate_ps)
-        self.clock = Clock(found, self.start_ps, delays, turn)
+        self.clock, self._following = Clock(found, self.start_ps, delays, turn), True
         self._recent, self._settled = np.zeros((4, BINS), np.int32), np.zeros((4, BINS), np.int64)
         self.seen = self.gated = 0
 
@@ -183,36 +205,45 @@ class Tracker:
                             *window, slot, which, counts)
         return block, slot[:n], which[:n]
 
-    def _track(self, final):
-        """One block; returns whether there is more to do."""
-        clock, wanted = self.clock, self._block_tags(self.clock)
-        if len(self._time) <= wanted and not final:
-            return False
+    def _longest_block_ps(self, wanted):
+        return round(BLOCK_STRETCH * wanted / self._tags_per_ps)
+
+    def _next_block(self):
+        """Tags of the next block, where it ends, and where the clock is to go on from (both ps)."""
+        wanted = self._block_tags(self.clock)
         time_ps = self._time[: wanted + 1]
-        gaps = np.flatnonzero(np.diff(time_ps) > max(20 / self._tags_per_ps, 1e9))
-        n = int(gaps[0]) + 1 if len(gaps) else min(wanted, len(time_ps))
+        n = min(wanted, len(time_ps))
+        gaps = np.flatnonzero(np.diff(time_ps) > max(GAP_TAGS / self._tags_per_ps, GAP_PS))
+        if len(gaps):
+            n = int(gaps[0]) + 1
+        longest = self.clock.time_ps + self._longest_block_ps(wanted)
+        if int(time_ps[n - 1]) >= longest:
+            n, gaps = max(1, int(np.searchsorted(time_ps, longest))), ()
         resume = int(time_ps[n]) if n < len(time_ps) else int(time_ps[-1]) + 1
-        stop = int(time_ps[n - 1]) + 1 if len(gaps) else resume
-        block, slot, which = self._fold(clock, time_ps[:n], self._detector[:n], stop,
+        return n, int(time_ps[n - 1]) + 1 if len(gaps) else resume, resume
+
+    def _track(self):
+        """One block."""
+        clock, (n, stop_ps, resume_ps) = self.clock, self._next_block()
+        block, slot, which = self._fold(clock, self._time[:n], self._detector[:n], stop_ps,
                                         self.gate.window(1e12 / clock.rate_hz), self._recent)
         if block.jumped and block.start_ps != self.start_ps:
             self._unlock()                                     # its tags are tried again
             yield Unlocked(block.start_ps, block.reason)
-            return True
+            return
         self._drop(n)
         self.seen, self.gated = self.seen + n, self.gated + len(slot)
-        self._tags_per_ps += 0.5 * (n / max(resume - block.start_ps, 1000) - self._tags_per_ps)
+        self._tags_per_ps += 0.5 * (n / max(resume_ps - block.start_ps, 1000) - self._tags_per_ps)
         if block.reason is None:
             yield Detections(slot, which, clock.slot, block.start_ps, block.stop_ps)
         else:
             yield LostStretch(block.start_ps, block.stop_ps, block.reason)
-        clock.coast(max(resume, clock.time_ps))
+        clock.coast(max(resume_ps, clock.time_ps))
         if clock.phase_error > CARRY:
             self._unlock()
             yield Unlocked(block.stop_ps, "the clock could not be carried on without light")
         elif self._recent.sum() >= REALIGN_TAGS:
             self._realign()
-        return True
 
     def _realign(self):
         """Let the delays follow what was seen: the mean of all at first, of the last tags later."""
@@ -221,10 +252,6 @@ class Tracker:
         self.clock.delay_ps = align(self._recent, self.clock.delay_ps, 1e12 / self.clock.rate_hz, weight)
         self._settled += self._recent
         self._recent[:] = 0
-
-    def _drop(self, n):
-        self._time, self._detector = self._time[n:], self._detector[n:]
-
 
 def _plenty(found, detector):
     """Whether more tags would not make a better start."""

@@ -114,8 +114,18 @@ def to_cells(elements):
     return np.concatenate([lanes & 255, lanes >> 8], axis=1).astype(np.uint8)
 
 
-def transform(data, work, spectra, at):
+def move(words, start, out):
+    n = 64 * len(out)
+    padded = np.concatenate([np.zeros(n, np.uint8), bits(words), np.zeros(n, np.uint8)])
+    start = min(max(start, -n), 64 * len(words)) + n
+    out[:] = np.packbits(padded[start : start + n], bitorder="little").view(np.uint64)
+
+
+def transform(words, start, work, spectra, at):
     """The definition: the sum of c_q w^q at each place w, a byte being a polynomial in y."""
+    data = np.zeros(4 * len(spectra), np.uint64)
+    move(words, start, data)
+    data = data.view(np.uint8)
     f = field()
     w = f.places[: 64 * len(spectra)]
     values = np.zeros(len(w), np.uint16)
@@ -155,7 +165,7 @@ def interpolate(spectra, at, work, out):
     sums = np.zeros(8 * len(c) + 8, np.uint8)
     for j, coefficient in enumerate(powers_of_y(c)):
         sums[j : j + 8 * len(c) : 8] ^= coefficient
-    out[: len(c)] = np.packbits(sums[: 8 * len(c)], bitorder="little")
+    out ^= np.packbits(sums[: 8 * len(c)], bitorder="little").view(np.uint64)
 
 
 def powers_of_y(elements):

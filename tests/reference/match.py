@@ -5,7 +5,8 @@ import numpy as np
 
 def _clock(time, detector, delay, start, slot, phase, rate):
     """Exact (slot, phase) of each tag, phases as Python integers below 2^64."""
-    shown = [(slot << 64) + phase + (int(t) - int(delay[d]) - start) * rate for t, d in zip(time, detector, strict=True)]
+    spans = [int(t) - int(delay[d]) - start for t, d in zip(time, detector, strict=True)]
+    shown = [(slot << 64) + phase + span * rate for span in spans]
     return [x >> 64 for x in shown], [x & (2**64 - 1) for x in shown]
 
 
