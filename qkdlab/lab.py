@@ -1,0 +1,201 @@
+"""``qkdlab lab``: JupyterLab on a working copy of the shipped notebooks, on this machine only."""
+
+import contextlib
+import hashlib
+import importlib.resources
+import json
+import os
+import pathlib
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+import webbrowser
+
+from .errors import BadInput
+from .settings import nearest
+
+__all__ = ["copy_notebooks", "notebook_names", "open_lab"]
+
+_RECORD = ".shipped.json"        # in the working folder: which text each notebook had when it was copied
+
+
+def notebook_names():
+    """Names of the shipped notebooks, such as ``"lab/live-session"``, sorted."""
+    return sorted(_shipped())
+
+
+def copy_notebooks(folder):
+    """Put the shipped notebooks into a working folder. What the user changed there is never overwritten.
+
+    A notebook that is still as it was copied is brought up to date when the shipped one has changed.
+
+    Parameters
+    ----------
+    folder : path-like
+        Made if it does not exist.
+
+    Returns
+    -------
+    list of str
+        Names that were copied or brought up to date.
+
+    Raises
+    ------
+    BadInput
+        Where the folder cannot be written.
+    """
+    folder = pathlib.Path(folder)
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        record = _read_record(folder / _RECORD)
+        for name, text in _shipped().items():
+            target = folder / f"{name}.ipynb"
+            digest = hashlib.sha256(text).hexdigest()
+            if target.exists():
+                present = hashlib.sha256(target.read_bytes()).hexdigest()
+                if present == digest or present != record.get(name):
+                    continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(text)
+            record[name] = digest
+            written.append(name)
+        (folder / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"cannot put the notebooks here: {error.strerror or error}", where=folder) from None
+    return written
+
+
+def open_lab(port=None, browser=True, folder=None, notebook="lab/live-session"):
+    """Serve JupyterLab on the notebooks until it is stopped (Ctrl-C or SIGTERM).
+
+    The address, with the token that lets one in, is the first line of stdout; the server's own messages go to stderr.
+
+    Parameters
+    ----------
+    port : int, optional
+        Absent: a free one.
+    browser : bool
+        Open the address in the default browser.
+    folder : path-like, optional
+        The working folder; absent: ``qkdlab-notebooks`` in the current directory.
+    notebook : str
+        Which one to show first: a name from :func:`notebook_names`.
+
+    Raises
+    ------
+    BadInput
+        A taken port, an unknown notebook, a folder that cannot be written, or a server that does not start.
+    """
+    notebook = str(notebook).removesuffix(".ipynb")
+    if notebook not in notebook_names():
+        raise BadInput(f"unknown notebook; {nearest(notebook, notebook_names())}", field="notebook", value=notebook)
+    port = _checked_port(port)
+    folder = pathlib.Path("qkdlab-notebooks" if folder is None else folder).resolve()
+    copy_notebooks(folder)
+    token = secrets.token_hex(24)
+    # a workspace of its own leaves the user's window layout alone
+    address = f"http://127.0.0.1:{port}/lab/workspaces/qkdlab/tree/{notebook}.ipynb?token={token}"
+    with contextlib.suppress(KeyboardInterrupt), _ended_by_sigterm(), _server(port, folder, token) as server:
+        _wait_until_up(server, port, token)
+        print(address, flush=True)
+        print(f"JupyterLab serves {folder}; stop it with Ctrl-C.", file=sys.stderr, flush=True)
+        if browser:
+            webbrowser.open(address)
+        server.wait()
+
+
+def _shipped():
+    """name -> bytes of each notebook in the package."""
+    found = {}
+    for room in importlib.resources.files("qkdlab.notebooks").iterdir():
+        if room.is_dir():
+            for file in room.iterdir():
+                if file.name.endswith(".ipynb"):
+                    found[f"{room.name}/{file.name.removesuffix('.ipynb')}"] = file.read_bytes()
+    return found
+
+
+def _read_record(path):
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}                              # then every notebook that is there counts as the user's
+    return record if isinstance(record, dict) else {}
+
+
+def _checked_port(port):
+    """`port` if nobody listens there, or a free one."""
+    with socket.socket() as probe:
+        if os.name == "posix":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port or 0))
+        except (OSError, OverflowError, TypeError) as error:
+            raise BadInput(f"cannot serve on this port: {getattr(error, 'strerror', None) or error}", field="port",
+                           value=port) from None
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def _server(port, folder, token):
+    """JupyterLab as a process of its own, in its own group so that Ctrl-C reaches it through us only."""
+    options = [
+        "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
+        "--ServerApp.open_browser=False", f"--ServerApp.root_dir={folder}", "--Application.log_level=WARN",
+        "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.append("--allow-root")         # a container; the server listens on loopback alone
+    # the kernels of this environment come before any of the same name in the user's home
+    environment = os.environ | {"JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1"}
+    process = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env=environment, cwd=folder,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.terminate()                    # Jupyter ends its kernels on SIGTERM
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_up(server, port, token, patience_s=60):
+    """Return when the server answers."""
+    asked = urllib.request.Request(f"http://127.0.0.1:{port}/api/status", headers={"Authorization": f"token {token}"})
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            raise BadInput("JupyterLab ended while starting; its messages are above", field="port", value=port)
+        try:
+            with direct.open(asked, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise BadInput(f"JupyterLab did not answer within {patience_s} s", field="port", value=port)
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm():
+    """Turn SIGTERM into an orderly end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

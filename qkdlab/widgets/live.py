@@ -1,0 +1,277 @@
+"""Live figures of a session. To add one, write a function here that returns a :class:`LivePlot`.
+
+Each function makes a bokeh figure with its named data sources, and an ``update`` that turns the values of one
+:class:`~qkdlab.datatypes.Event` into changes of them. Nothing here needs a browser: the figures are plain data.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from bokeh.layouts import column
+from bokeh.models import (
+    BoxAnnotation,
+    ColumnDataSource,
+    InlineStyleSheet,
+    Label,
+    Legend,
+    LegendItem,
+    NumeralTickFormatter,
+    Range1d,
+    Span,
+)
+from bokeh.plotting import figure
+
+from .live_figure import LiveFigure
+from .theme import ABORT, DETECTORS, EXPECTED, PALETTE, intensity_style
+
+__all__ = ["FIGURES", "LivePlot", "arrivals", "gains", "grid", "key_length", "qber", "rates", "watch"]
+
+ROWS = 2000            # points kept in the page of each line; the run itself is kept by the session
+HEIGHT = 230           # px; fixed, so that a page does not jump while it fills
+MIN_WIDTH = 370        # px; two columns in a notebook at 1280 px, one on a narrow window
+
+
+@dataclass(frozen=True, slots=True)
+class LivePlot:
+    """A figure that follows a session.
+
+    ``update(live, values)`` is called with the :class:`LiveFigure` that carries the figure and the values of each
+    event whose step is in ``steps``; ``clear(live)`` when a new run starts.
+    """
+
+    figure: figure
+    steps: tuple[str, ...]
+    update: Callable
+    clear: Callable
+
+
+def _figure(title, y_label, *, x_label="time (s)", **options):
+    plot = figure(
+        title=title, height=HEIGHT, sizing_mode="stretch_width", min_width=MIN_WIDTH - 20, x_axis_label=x_label,
+        y_axis_label=y_label, toolbar_location="above", tools="pan,box_zoom,wheel_zoom,reset,save",
+        active_scroll=None, min_border_left=70, min_border_right=12, **options)
+    plot.toolbar.autohide = True
+    plot.toolbar.logo = None
+    return plot
+
+
+def _legend(plot, items):
+    """A legend in a line above the plot; a click hides a curve."""
+    plot.add_layout(Legend(items=[LegendItem(label=name, renderers=lines) for name, lines in items],
+                           orientation="horizontal", click_policy="hide", location="left"), "above")
+
+
+def _source(name, *columns):
+    return ColumnDataSource({c: np.zeros(0) for c in columns}, name=name)
+
+
+def _emptied(*sources):
+    def clear(live):
+        for source in sources:
+            live.data(source, **{name: np.zeros(0) for name in source.data})
+    return clear
+
+
+def _number(value, scale=1.0):
+    """A value for a plot: what is not defined (None) is a gap in the line, never a zero."""
+    return np.nan if value is None else scale * value
+
+
+# -------------------------------------------------------------------------------------------------- the figures
+
+
+def rates(names=tuple(d["name"] for d in DETECTORS)):
+    """Detections per second in each detector against time.
+
+    Parameters
+    ----------
+    names : sequence of str
+        One for each detector, in the order of the receiver's channels.
+    """
+    source = _source("rates", "t", *(f"d{k}" for k in range(len(names))))
+    plot = _figure("Detection rates", "detections / s")
+    lines = []
+    for k, name in enumerate(names):
+        style = DETECTORS[k % len(DETECTORS)]
+        line = plot.line("t", f"d{k}", source=source, color=style["color"], line_dash=style["dash"], line_width=2)
+        lines.append((name, [line]))
+    plot.yaxis.formatter = NumeralTickFormatter(format="0.[0]a")
+    plot.y_range.start = 0
+    _legend(plot, lines)
+
+    def update(live, values):
+        shown = {f"d{k}": _number(rate) for k, rate in enumerate(values["rates_hz"])}
+        live.stream(source, ROWS, t=values["time_s"], **shown)
+
+    return LivePlot(plot, ("block",), update, _emptied(source))
+
+
+def qber(abort_qber=0.11):
+    """Error rate of the test basis with its 95 % interval, against the rate above which a block is given up.
+
+    Parameters
+    ----------
+    abort_qber : float
+        As in :class:`~qkdlab.datatypes.DistillSettings`.
+    """
+    source = _source("qber", "t", "qber", "low", "high")
+    top = max(15.0, 130 * abort_qber)
+    plot = _figure("Quantum bit error rate", "QBER, test basis (%)", y_range=Range1d(0, top))
+    band = plot.varea("t", "low", "high", source=source, color=PALETTE["blue"], alpha=0.25)
+    line = plot.line("t", "qber", source=source, color=PALETTE["blue"], line_width=2)
+    plot.add_layout(Span(location=100 * abort_qber, dimension="width", line_color=ABORT, line_width=2,
+                         line_dash="dashed"))
+    plot.add_layout(Label(x=8, y=100 * abort_qber, x_units="screen", y_units="data", text_baseline="bottom",
+                          text=f"no key above {100 * abort_qber:.3g} %", background_fill_alpha=0))
+    _legend(plot, [("measured", [line]), ("95 % interval", [band])])
+
+    def update(live, values):
+        measured = _number(values["qber_test"], 100)
+        live.stream(source, ROWS, t=values["time_s"], qber=measured, low=_number(values["qber_low"], 100),
+                    high=_number(values["qber_high"], 100))
+        if measured > plot.y_range.end:        # steps, not a range that breathes with every point
+            live.set(plot.y_range, end=55.0 if measured > 30 else 32.0)
+
+    def clear(live):
+        _emptied(source)(live)
+        live.set(plot.y_range, end=top)
+
+    return LivePlot(plot, ("block",), update, clear)
+
+
+def gains(intensities):
+    """Detections per pulse sent, of each intensity, in the key basis; dashed: what the link's model expects.
+
+    Parameters
+    ----------
+    intensities : sequence of float
+        Mean photon numbers, strongest first.
+    """
+    names = [f"{k}{i}" for k in ("gain", "expected") for i in range(len(intensities))]
+    source = _source("gains", "t", *names)
+    plot = _figure("Gains", "detections / pulse", y_axis_type="log")
+    shown = []
+    for i, mu in enumerate(intensities):
+        style = intensity_style(i)
+        line = plot.line("t", f"gain{i}", source=source, color=style["color"], line_width=2)
+        dots = plot.scatter("t", f"gain{i}", source=source, color=style["color"], marker=style["marker"], size=5)
+        model = plot.line("t", f"expected{i}", source=source, color=style["color"], line_dash=EXPECTED, line_width=1.5)
+        shown.append((f"μ = {mu:.3g}", [line, dots, model]))
+    _legend(plot, shown)
+
+    def update(live, values):
+        measured, expected = values["gains"], values["gains_expected"] or [None] * len(intensities)
+        row = {f"gain{i}": _above_zero(g) for i, g in enumerate(measured)}
+        row |= {f"expected{i}": _above_zero(g) for i, g in enumerate(expected)}
+        live.stream(source, ROWS, t=values["time_s"], **row)
+
+    return LivePlot(plot, ("block",), update, _emptied(source))
+
+
+def key_length():
+    """The secret key that would be had if the run were stopped now; below zero: how far away the first key is."""
+    source = _source("key_length", "t", "signed", "length", "zero")
+    plot = _figure("Secret key if stopped now", "bits")
+    area = plot.varea("t", "zero", "length", source=source, color=PALETTE["green"], alpha=0.3)
+    line = plot.line("t", "signed", source=source, color=PALETTE["green"], line_width=2)
+    plot.line("t", "zero", source=source, color=PALETTE["grey"], line_width=1.5)
+    note = Label(x=8, y=6, x_units="screen", y_units="screen", text="", name="key_length_note")
+    plot.add_layout(note)
+    plot.yaxis.formatter = NumeralTickFormatter(format="0.[0]a")
+    _legend(plot, [("secret bits", [area]), ("before it is cut at zero", [line])])
+
+    def update(live, values):
+        live.stream(source, ROWS, t=values["time_s"], signed=_number(values["signed_length"]),
+                    length=_number(values["key_length"]), zero=0.0)
+        text = "" if values["key_length"] else "no key yet"
+        if note.text != text:
+            live.set(note, text=text)
+
+    def clear(live):
+        _emptied(source)(live)
+        live.set(note, text="")
+
+    return LivePlot(plot, ("block",), update, clear)
+
+
+def arrivals(names=tuple(d["name"] for d in DETECTORS)):
+    """When the clicks of each detector fall within a clock period, and the gate that selects them."""
+    columns = [f"d{k}" for k in range(len(names))]
+    source = _source("arrivals", "phase", *columns)
+    plot = _figure("Arrival times within the clock period", "clicks / bin", x_label="time from the pulse (ps)")
+    gate = BoxAnnotation(left=0, right=0, fill_color=PALETTE["green"], fill_alpha=0.18, line_color=PALETTE["green"],
+                         line_dash="dotted", visible=False, name="gate")
+    plot.add_layout(gate)
+    lines = []
+    for k, name in enumerate(names):
+        style = DETECTORS[k % len(DETECTORS)]
+        line = plot.step("phase", f"d{k}", source=source, color=style["color"], line_dash=style["dash"],
+                         line_width=1.8, mode="center")
+        lines.append((name, [line]))
+    plot.yaxis.formatter = NumeralTickFormatter(format="0.[0]a")
+    plot.y_range.start = 0
+    _legend(plot, lines)
+
+    def update(live, values):
+        phase, histogram = values.get("phase_ps"), values.get("histogram")
+        if phase is None or histogram is None or not len(phase):
+            return
+        live.data(source, phase=phase, **{f"d{k}": counts for k, counts in enumerate(np.asarray(histogram, float))})
+        width = values.get("gate_ps")
+        if values["locked"] and width:
+            live.set(gate, left=-width / 2, right=width / 2, visible=True)
+        elif gate.visible:
+            live.set(gate, visible=False)
+
+    def clear(live):
+        _emptied(source)(live)
+        live.set(gate, visible=False)
+
+    return LivePlot(plot, ("clock",), update, clear)
+
+
+def _above_zero(value):
+    """A value for a logarithmic axis."""
+    return value if value is not None and value > 0 else np.nan
+
+
+FIGURES = {"rates": rates, "qber": qber, "gains": gains, "key_length": key_length, "arrivals": arrivals}
+
+
+# --------------------------------------------------------------------------------------------- putting them on a page
+
+
+def grid(plots):
+    """A bokeh layout of the figures: as many columns as the page is wide enough for."""
+    css = f""":host {{ display: grid !important; grid-template-columns: repeat(auto-fit, minmax({MIN_WIDTH}px, 1fr));
+        gap: 6px 14px; }}"""
+    return column(*(plot.figure for plot in plots), sizing_mode="stretch_width",
+                  stylesheets=[InlineStyleSheet(css=css)])
+
+
+def feed(live, plots, event):
+    """Tell the plots of one event of a session."""
+    for plot in plots:
+        if event.step == "start":
+            plot.clear(live)
+        elif event.step in plot.steps:
+            plot.update(live, event.values)
+
+
+def watch(session, *plots, label="live plots of a session"):
+    """Show live plots of a session below a notebook cell.
+
+    Parameters
+    ----------
+    session : qkdlab.session.Session
+    *plots : LivePlot
+        Made by the functions of this module, for example ``watch(session, qber(), key_length())``.
+
+    Returns
+    -------
+    LiveFigure
+    """
+    live = LiveFigure(grid(plots), label=label)
+    session.subscribe(lambda event: feed(live, plots, event))
+    return live

@@ -1,0 +1,124 @@
+// The page's half of LiveFigure: asks the kernel for BokehJS and for the document, then applies what streams in.
+
+let asked = 0;
+
+function ask(model, kind, more) {
+  const id = `${Date.now()}-${asked++}-${Math.random()}`;      // replies reach every view of a widget: know one's own
+  return new Promise((resolve) => {
+    const on = (message) => {
+      if (message.kind !== kind || message.id !== id) return;
+      model.off("msg:custom", on);
+      resolve(message);
+    };
+    model.on("msg:custom", on);
+    model.send({ kind: `need-${kind}`, id, ...more });
+  });
+}
+
+// BokehJS comes from the kernel, once per page and bundle, never from the net.
+async function bokehjs(model, bundles) {
+  const loaded = (window.__qkdlab_bokehjs ??= {});
+  for (const name of bundles)
+    await (loaded[name] ??= ask(model, "js", { bundle: name }).then(({ source }) => {
+      const script = document.createElement("script");
+      script.textContent = source;
+      document.head.append(script);
+    }));
+  return window.Bokeh;
+}
+
+const isDark = () => document.body.dataset.jpThemeLight === "false";
+const floats = (view) => new Float64Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+
+function joined(parts) {
+  if (parts.length === 1) return parts[0];
+  const whole = new Float64Array(parts.reduce((n, part) => n + part.length, 0));
+  let at = 0;
+  for (const part of parts) { whole.set(part, at); at += part.length; }
+  return whole;
+}
+
+// Many messages become one change per source and one per model: a slow page skips frames, not rows.
+function merged(queue) {
+  const sources = new Map(), models = new Map();
+  for (const [{ ops }, buffers] of queue)
+    for (const op of ops) {
+      if (op.op === "set") { models.set(op.id, { ...models.get(op.id), ...op.values }); continue; }
+      const columns = Object.fromEntries(op.columns.map((name, i) => [name, floats(buffers[op.first + i])]));
+      const source = sources.get(op.id) ?? { data: null, parts: [] };
+      if (op.op === "data") { source.data = columns; source.parts = []; }
+      else { source.parts.push(columns); source.rollover = op.rollover; }
+      sources.set(op.id, source);
+    }
+  return { sources, models };
+}
+
+function apply(doc, queue) {
+  const { sources, models } = merged(queue);
+  for (const [id, { data, parts, rollover }] of sources) {
+    const source = doc.get_model_by_id(id);
+    if (data) source.data = data;
+    if (parts.length)
+      source.stream(Object.fromEntries(Object.keys(parts[0]).map((name) =>
+        [name, joined(parts.map((part) => part[name]))])), rollover ?? undefined);
+  }
+  for (const [id, values] of models) doc.get_model_by_id(id).setv(values);
+}
+
+async function render({ model, el }) {
+  let shown = null, fresh = false, queue = [], timer = 0, dark = isDark(), closed = false;
+  el.setAttribute("role", "figure");
+  el.setAttribute("aria-label", model.get("label"));
+
+  const drain = () => { timer = 0; const ready = queue; queue = []; if (shown) apply(shown.doc, ready); };
+  const on = (message, buffers) => {
+    if (message.kind !== "ops" || !fresh) return;
+    queue.push([message, buffers]);
+    // animation frames sleep in hidden tabs: a timer keeps the queue short there
+    if (shown) timer ||= document.hidden ? setTimeout(drain, 250) : requestAnimationFrame(drain);
+  };
+  const forget = (old) => {
+    if (!old) return;
+    old.views.clear();
+    old.doc.clear();
+    const index = window.Bokeh.documents.indexOf(old.doc);
+    if (index >= 0) window.Bokeh.documents.splice(index, 1);
+    old.place.remove();
+  };
+  const show = async () => {
+    const asking = dark;
+    const answer = ask(model, "item", { dark });
+    // what arrived before this answer is already inside its snapshot
+    const { item, bundles } = await answer.then((m) => { fresh = true; queue = []; return m; });
+    const B = await bokehjs(model, bundles);
+    if (closed) return;
+    const old = shown, place = document.createElement("div");
+    shown = null;
+    el.append(place);
+    const views = await B.embed.embed_item({ ...item, target_id: null }, place);
+    shown = { views, place, doc: [...views][0].model.document };
+    forget(old);
+    drain();
+    el.dataset.live = "ready";                       // what the browser tests wait for
+    if (asking !== dark) await show();
+  };
+  let showing = Promise.resolve();
+  const watcher = new MutationObserver(() => {       // the reader chose another theme: ask for the document in it
+    if (isDark() === dark) return;
+    dark = isDark();
+    showing = showing.then(() => (closed ? null : show()));
+  });
+  model.on("msg:custom", on);
+  watcher.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+  showing = show();
+  await showing;
+  return () => {
+    closed = true;
+    watcher.disconnect();
+    model.off("msg:custom", on);
+    forget(shown);
+    shown = null;
+  };
+}
+
+export default { render };

@@ -1,0 +1,129 @@
+"""What a session does, told in plain words: one sentence for each thing worth knowing, and why a block gave no key."""
+
+import html
+import re
+import time
+from collections import deque
+
+__all__ = ["Logbook", "amount", "si"]
+
+_SIGNS = {"good": ("&#10003;", "done"), "warning": ("&#9888;", "note"), "plain": ("&#183;", "")}   # tick, warning, dot
+
+
+def amount(number):
+    """A whole number in groups of three: 1 234 567 (thin spaces)."""
+    return f"{int(number):,}".replace(",", "\u2009")
+
+
+def si(number, unit):
+    """A number to three digits with a prefix: 12.3 kHz."""
+    for scale, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= scale:
+            return f"{number / scale:.3g} {prefix}{unit}"
+    return f"{number:.3g} {unit}"
+
+
+class Logbook:
+    """Turns events into sentences and keeps the last of them.
+
+    Parameters
+    ----------
+    abort_qber : float
+        Error rate above which a block is given up.
+    """
+
+    def __init__(self, abort_qber=0.11, entries=200):
+        self.abort_qber = abort_qber
+        self._entries = deque(maxlen=entries)
+        self._locked = self._reason = None
+
+    def take(self, event):
+        """Write down what this event says, if it says something new. Returns the sentence or None."""
+        tell = getattr(self, f"_tell_{event.step}", None)
+        said = tell(event.values) if tell else None
+        if said is None:
+            return None
+        level, text = said
+        self.write(text, level)
+        return text
+
+    def write(self, text, level="plain"):
+        """Add one line; level is "plain", "good" or "warning"."""
+        self._entries.append((time.strftime("%H:%M:%S"), level, text))
+
+    @property
+    def lines(self):
+        """The sentences, oldest first."""
+        return [text for _, _, text in self._entries]
+
+    def html(self):
+        """The log as HTML, newest line first."""
+        rows = []
+        for clock, level, text in reversed(self._entries):
+            sign, word = _SIGNS[level]
+            rows.append(f'<div class="qk-line qk-{level}"><time>{clock}</time> <span title="{word}">{sign}</span> '
+                        f"{html.escape(text)}</div>")
+        return f'<div class="qk-log" role="log" aria-label="log of the session" tabindex="0">{"".join(rows)}</div>'
+
+    # --------------------------------------------------------------------------------------------- one for each step
+
+    def _tell_start(self, values):
+        self._locked = self._reason = None
+        note = " Simulated: its key protects nothing." if values["simulated"] else ""
+        return "plain", f"Started: {values['title']}.{note}"
+
+    def _tell_clock(self, values):
+        if bool(values["locked"]) == self._locked:
+            return None
+        self._locked = bool(values["locked"])
+        if not self._locked:
+            return "warning", f"Bob's clock is not locked to Alice's pulses: {values['reason'] or 'no reason given'}"
+        parts = [f"pulse rate {si(values['rate_hz'], 'Hz')}"] if values["rate_hz"] else []
+        parts += [f"{values['offset_ppm']:+.2f} ppm from nominal"] if values["offset_ppm"] is not None else []
+        parts += [f"jitter {values['jitter_ps']:.0f} ps"] if values["jitter_ps"] else []
+        parts += [f"gate {values['gate_ps']:.0f} ps"] if values["gate_ps"] else []
+        return "good", f"Bob's clock is locked to Alice's pulses: {', '.join(parts)}."
+
+    def _tell_block(self, values):
+        reason = values["reason"]
+        kind = None if reason is None else re.sub(r"[-+]?[\d.,]+(e[-+]?\d+)?", "#", reason)
+        if kind == self._reason:               # the same reason with other numbers is no news
+            return None
+        before, self._reason = self._reason, kind
+        if reason is None:
+            return ("good", "There is enough for a secret key: it grows from now on.") if before else None
+        return "warning", f"No key yet: {_stop(reason)} {self._advice(values)}"
+
+    def _tell_reconcile(self, values):
+        if values["done"] < values["total"]:
+            return None
+        return "plain", (f"Errors corrected in {amount(values['rounds'])} rounds; {amount(values['leak_bits'])} bits "
+                         "were said aloud and are taken off the key.")
+
+    def _tell_amplify(self, values):
+        return "plain", f"Privacy amplification leaves {amount(values['secret_bits'])} secret bits."
+
+    def _tell_end(self, values):
+        report = values["report"]
+        if report.get("secret_bits"):
+            same = report["alice_key_sha256"] == report["bob_key_sha256"]
+            return "good", (f"Secret key: {amount(report['secret_bits'])} bits. Both sides hold the hash "
+                            f"{report['alice_key_sha256'][:12]}\u2026" if same else
+                            "The two keys differ: neither may be used.")
+        return "warning", f"No key: {_stop(report.get('reason') or 'the run was stopped before a block was complete')}"
+
+    def _tell_error(self, values):
+        return "warning", f"The run could not go on: {_stop(values['message'])}"
+
+    def _advice(self, values):
+        """What to look at next, from the numbers themselves."""
+        if not any(values["rates_hz"]):
+            return "No detector clicks: is the shutter open?"
+        if values["qber_low"] is not None and values["qber_low"] > self.abort_qber:
+            return (f"The whole 95 % interval lies above {100 * self.abort_qber:.3g} %: look for a misaligned basis, "
+                    "too much background light, or Eve.")
+        return "More detections narrow the finite-size terms; a shorter link or a lower error rate helps at once."
+
+
+def _stop(text):
+    return text if text.endswith((".", "!", "?")) else text + "."

@@ -1,0 +1,104 @@
+"""Fixtures of the browser tests: a JupyterLab as ``qkdlab lab`` starts it, and a Chromium page that forgives nothing."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+          "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
+_LOCAL = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "about:")
+_IDLE = """() => { const c = window.jupyterapp?.shell.currentWidget?.sessionContext;
+                   return c?.isReady && c.session?.kernel?.status === 'idle' }"""
+
+
+class Lab:
+    """A running JupyterLab: `address` of the notebook it opened, `folder` that it serves."""
+
+    def __init__(self, address, folder):
+        self.address, self.folder = address, folder
+
+    def url(self, name):
+        """Where to open another notebook of the folder."""
+        before, _, rest = self.address.partition("/tree/")
+        return f"{before}/tree/{name}.ipynb?{rest.partition('?')[2]}&reset"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """JupyterLab through ``open_lab``, with settings folders of its own."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "config").mkdir()
+    (home / "config" / "jupyter_lab_config.json").write_text(json.dumps({"LabApp": {"expose_app_in_browser": True}}))
+    environment = os.environ | {
+        "HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTER_DATA_DIR": str(home / "data"), "IPYTHONDIR": str(home / "ipython"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]),
+    }
+    code = "from qkdlab.lab import open_lab; open_lab(browser=False, folder='work')"
+    with open(home / "messages", "w+") as messages:
+        process = subprocess.Popen([sys.executable, "-c", code], cwd=home, env=environment, text=True,
+                                   stdout=subprocess.PIPE, stderr=messages)
+        try:
+            address = process.stdout.readline().strip()
+            assert address.startswith("http://127.0.0.1:"), Path(home / "messages").read_text()
+            yield Lab(address, home / "work")
+        finally:
+            process.terminate()
+            ended = process.wait(20)
+            process.stdout.close()
+    assert ended == 0, "SIGTERM ends the lab in order"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Debian's Chromium, driven by Playwright."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (pip install playwright)")
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("no Chromium here (apt-get install chromium)")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    """A page at 1280x720 that fails the test on any page error, console error, or request that leaves this machine."""
+    page = chromium.new_page(viewport={"width": 1280, "height": 720})
+    page.set_default_timeout(30_000)
+    problems = []
+    page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
+    page.on("console", lambda line: problems.append(f"console: {line.text} {line.location}") if line.type == "error"
+            else None)
+    page.on("request", lambda request: None if request.url.startswith(_LOCAL)
+            else problems.append(f"leaves the machine: {request.url}"))
+    yield page
+    page.close()
+    assert not problems, "\n".join(problems)
+
+
+def run_all(page, url):
+    """Open a notebook and run its cells; returns when the kernel has begun."""
+    page.goto(url)
+    page.wait_for_function(_IDLE)
+    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
+
+
+def rows(page, source):
+    """Rows that the page shows of a named data source."""
+    return page.evaluate("""name => { for (const d of window.Bokeh?.documents ?? []) {
+        const s = d.get_model_by_name(name); if (s) return Object.values(s.data)[0].length } return -1 }""", source)
+
+
+def wait_for_rows(page, source, more_than):
+    """Return when the page shows more rows than this."""
+    page.wait_for_function("""([name, n]) => (window.Bokeh?.documents ?? []).some(
+        d => Object.values(d.get_model_by_name(name)?.data ?? {})[0]?.length > n)""", arg=[source, more_than])
