@@ -152,20 +152,22 @@ cdef class Party:
         Raises
         ------
         ValueError
-            Where the length is wrong, the bits that fill a byte are not 0, or what was said contradicts itself.
+            Where the length is wrong or the bits that fill a byte are not 0 (then nothing was taken), or where what was
+            said contradicts itself (then this party is of no more use).
         """
         cdef Py_ssize_t f, n, at = 0
         cdef int broken = 0
         if odd.shape[0] != self.asked()[1]:
             raise ValueError(f"{self.asked()[1]} bytes are expected, got {odd.shape[0]}")
         for f in range(self.plan.frames):
+            broken |= self.talks[f].broken
             n = self.talks[f].asked
             at += (n + 7) // 8
             if n % 8 and odd[at - 1] >> n % 8:
                 raise ValueError(f"frame {f}: bits beyond the {n} that were asked for")
         at = 0
         with nogil:
-            for f in range(self.plan.frames):
+            for f in range(0 if broken else self.plan.frames):
                 n = self.talks[f].asked
                 if n:
                     learn(&self.talks[f], &self.keys[f] if self.corrects else NULL, &odd[at])

@@ -55,8 +55,10 @@ def _parser():
     sub.add_argument("--no-browser", action="store_true", help="only print the address and serve")
 
     sub = command("simulate", _simulate, "simulate a link and record it like a real one")
-    sub.add_argument("config", metavar="CONFIG.toml")
-    sub.add_argument("-o", "--output", required=True, metavar="RUN")
+    sub.add_argument("config", metavar="CONFIG.toml", nargs="?", help="the link (default: a link of 50 km)")
+    sub.add_argument("-o", "--output", metavar="RUN", help="what to write; must not exist")
+    sub.add_argument("--template", action="store_true",
+                     help="print a CONFIG.toml of every setting with its default, unit and meaning, and do nothing else")
     sub.add_argument("--seed", type=int, help="whole number that fixes everything (default: the system's entropy)")
     sub.add_argument("--seconds", type=float, default=1.0, help="link time to record (default: 1)")
     sub.add_argument("--format", choices=("h5", "ptu"), default="h5",
@@ -108,6 +110,13 @@ def _lab(arguments):
 def _simulate(arguments):
     from . import store
 
+    if arguments.template:
+        from .settings import template
+
+        print(template(store.SECTIONS), end="")
+        return
+    if arguments.output is None:
+        raise BadInput("the following arguments are required: -o/--output; see `qkdlab simulate --help`")
     path = store.record(arguments.config, arguments.output, seconds=arguments.seconds, seed=arguments.seed,
                         form=arguments.format)
     print(f"recorded {path}; next: qkdlab distill {path}", file=sys.stderr)

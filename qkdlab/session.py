@@ -62,12 +62,16 @@ class Session:
                                field=need)
         self.source = source
         self.distill = distill or getattr(source, "distill", None) or DistillSettings()
-        self.agreement = Agreement(source.source, source.sync, source.receiver, self.distill)
         self.report = None
         self._block_seconds, self._pace = block_seconds, pace
         self._stop, self._go, self._done = threading.Event(), threading.Event(), threading.Event()
         self._go.set()
         self._subscribers, self._thread, self._failure = [], None, None
+
+    @property
+    def agreement(self):
+        """The public settings of both parties."""
+        return Agreement(self.source.source, self.source.sync, self.source.receiver, self.distill)
 
     # -------------------------------------------------------------------------------------------------- control
 

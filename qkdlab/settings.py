@@ -9,13 +9,14 @@ import difflib
 import hashlib
 import json
 import math
+import textwrap
 import tomllib
 import types
 import typing
 
 from .errors import BadInput
 
-__all__ = ["Settings", "digest", "from_table", "read_toml", "setting", "to_table"]
+__all__ = ["Settings", "digest", "from_table", "read_toml", "setting", "template", "to_table"]
 
 
 def setting(default=dataclasses.MISSING, *, help, unit="", low=None, high=None, choices=None, open_low=False):
@@ -165,3 +166,32 @@ def read_toml(path, sections):
         if name not in sections:
             raise BadInput(f"unknown table; {nearest(name, sections)}", where=path, field=f"[{name}]")
     return {name: from_table(cls, tables.get(name, {}), f"{path}: [{name}]") for name, cls in sections.items()}
+
+
+def template(sections):
+    """A commented TOML text of all settings with their defaults, units and ranges; a setting without a default is
+    commented out."""
+    lines = []
+    for name, cls in sections.items():
+        lines += ["", f"[{name}]", *(f"# {line}" for line in textwrap.wrap(_first_sentence(cls), 100))]
+        for field in dataclasses.fields(cls):
+            entry = _toml_value(field.default)
+            lines.append(f"{f'{field.name} = {entry}' if entry else f'# {field.name} =':<44} # {_meaning(field.metadata)}")
+    return "\n".join(lines).strip() + "\n"
+
+
+def _first_sentence(cls):
+    return " ".join((cls.__doc__ or "").split()).split(". ")[0].rstrip(".") + "."
+
+
+def _toml_value(value):
+    """A default as TOML; None where there is none."""
+    return None if value is None or value is dataclasses.MISSING else json.dumps(value)
+
+
+def _meaning(meta):
+    unit = f" [{meta['unit']}]" if meta["unit"] else ""
+    low, high = meta["low"], meta["high"]
+    span = "" if low is None else f", at least {low:g}" if high is None else f", {low:g} to {high:g}"
+    choices = f": {', '.join(map(str, meta['choices']))}" if meta["choices"] else ""
+    return f"{meta['help']}{unit}{span}{choices}"

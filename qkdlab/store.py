@@ -12,7 +12,7 @@ from .entropy import entropy
 from .errors import BadInput
 from .settings import Settings, read_toml, setting
 
-__all__ = ["ChoicesSettings", "record"]
+__all__ = ["SECTIONS", "ChoicesSettings", "record"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,14 +24,16 @@ class ChoicesSettings(Settings):
     repeat: bool = setting(False, help="whether the file is a pattern that is played again and again")
 
 
+SECTIONS = {**simulation.SECTIONS, "distill": DistillSettings, "choices": ChoicesSettings}
+
+
 def record(config, output, *, seconds, seed=None, form="h5"):
     """Simulate a link and record it like a real one.
 
     Parameters
     ----------
-    config : path-like
-        TOML with the tables of :data:`qkdlab.simulation.SECTIONS`, ``[choices]`` and ``[distill]``; what is
-        absent takes its default.
+    config : path-like or None
+        TOML with the tables of :data:`SECTIONS`; what is absent takes its default.
     output : path-like
         The run to write; must not exist.
     seconds : float
@@ -52,7 +54,7 @@ def record(config, output, *, seconds, seed=None, form="h5"):
     """
     import tqdm
 
-    tables = read_toml(config, {**simulation.SECTIONS, "distill": DistillSettings, "choices": ChoicesSettings})
+    tables = read_toml(config, SECTIONS) if config is not None else {name: cls() for name, cls in SECTIONS.items()}
     if not 0 < seconds < 1e7:
         raise BadInput("must be above 0 s and below 1e7 s", field="--seconds", value=seconds)
     if seed is not None and seed < 0:

@@ -343,10 +343,14 @@ def test_a_bob_who_lies_is_found_out():
     """He has no key and says what he likes, in messages of the right length: Alice stops him, and soon."""
     chance = random.Random(2)
     alice_bits, bob_bits, _ = keys(20_000, 0.05)
-    alice, question = Reference(alice_bits, 0.05, seed=1), Corrector(bob_bits, 0.05, seed=1).ask()
+    alice, question, told = Reference(alice_bits, 0.05, seed=1), Corrector(bob_bits, 0.05, seed=1).ask(), 0
     with pytest.raises(BadInput, match="contradict"):
         for turn in range(1, 100_000):
             answer, key_bits = alice.answer(question)
+            told += key_bits
             full, rest = divmod(key_bits, 8)
             claims = bytes(chance.getrandbits(8) for _ in range(full)) + bytes([chance.getrandbits(rest)] * (rest > 0))
             question = turn.to_bytes(4, "little") + claims
+    assert alice.leak_bits == told                # what she gave away until then is counted
+    with pytest.raises(BadInput):
+        alice.answer(question)

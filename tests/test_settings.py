@@ -2,7 +2,7 @@ import pytest
 
 from qkdlab.datatypes import DistillSettings, ReceiverSettings, SourceSettings, SynchronisationSettings
 from qkdlab.errors import BadInput
-from qkdlab.settings import digest, from_table, read_toml, to_table
+from qkdlab.settings import digest, from_table, read_toml, template, to_table
 
 SECTIONS = {"source": SourceSettings, "distill": DistillSettings}
 
@@ -60,6 +60,15 @@ def test_files_that_are_not_toml(tmp_path, content):
 def test_a_table_goes_round():
     for settings in (SourceSettings(), ReceiverSettings(), ReceiverSettings(gate_ps=300), DistillSettings()):
         assert from_table(type(settings), to_table(settings)) == settings
+
+
+def test_the_template_reads_back_as_the_defaults(tmp_path):
+    from qkdlab.store import SECTIONS as EVERY
+
+    file = tmp_path / "link.toml"
+    file.write_text(template(EVERY))
+    assert read_toml(file, EVERY) == {name: cls() for name, cls in EVERY.items()}
+    assert "[km]" in file.read_text() and "gate_ps" in file.read_text()
 
 
 def test_digest_sees_every_field():

@@ -8,7 +8,7 @@ import numpy as np
 from .. import _ext
 from .pulse_rate import DRIFT_PER_S, ONE, fixed_rate
 
-__all__ = ["BINS", "Block", "Clock", "phase_of"]
+__all__ = ["BINS", "Block", "Clock", "phase_of", "phase_within"]
 
 BINS = 1024                      # of a phase histogram
 LEAST_POWER = 12.0               # |R|^2 / N of a block that shows pulses: noise reaches it with probability e^-12
@@ -48,6 +48,19 @@ def phase_of(counts):
     return error, max(across, 0.0) / (2 * math.pi * length) ** 2 + PHASE_FLOOR, length / total
 
 
+def phase_within(counts, window):
+    """As :func:`phase_of`, but without the background beyond `window` bins from the middle if the pulse stands within:
+    where pulses are short against the slot, the background would be most of the error. The visibility is that of all.
+    """
+    error, variance, visibility = phase_of(counts)
+    inner = counts[BINS // 2 - window : BINS // 2 + window]
+    if abs(error) * BINS < window < BINS // 2 and inner.sum() > 0.5 * visibility * counts.sum():
+        around = np.zeros(BINS, counts.dtype)
+        around[BINS // 2 - window : BINS // 2 + window] = inner
+        error, variance = min((error, variance), phase_of(around)[:2], key=lambda found: found[1])
+    return error, variance, visibility
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """One straight piece of the clock: at `start_ps` it shows ``slot + phase / 2^64`` and gains ``rate / 2^64`` a ps.
@@ -80,6 +93,9 @@ class Clock:
     turn : float
         What the clock shows at ``found.time_ps`` (fraction of a slot) for a detector of delay 0.
 
+    window : int
+        Half-width, in bins of the phase histogram, around the expected phase in which pulses are looked for first.
+
     Attributes
     ----------
     time_ps : int
@@ -89,8 +105,8 @@ class Clock:
         |mean exp(2 pi i phase)|, mean over the last blocks.
     """
 
-    def __init__(self, found, start_ps, delay_ps, turn):
-        self.delay_ps, self.visibility = delay_ps, found.visibility
+    def __init__(self, found, start_ps, delay_ps, turn, window=BINS // 2):
+        self.delay_ps, self.window, self.visibility = delay_ps, window, found.visibility
         self._filter = _Filter(found)
         self._cycles = ONE // 2 + (round(turn * 2**30) << 34)
         self.time_ps = found.time_ps
@@ -109,6 +125,11 @@ class Clock:
     def phase_error(self):
         """Standard deviation of the phase, in slots."""
         return math.sqrt(self._filter.p[0])
+
+    @property
+    def rate_error_hz(self):
+        """Standard deviation of the rate."""
+        return math.sqrt(self._filter.p[3])
 
     @property
     def slot(self):
@@ -131,24 +152,28 @@ class Clock:
         h = (stop_ps - start_ps) * 1e-12
         middle = min(max(((int(time_ps[0]) + int(time_ps[-1])) // 2 - start_ps) * 1e-12, 0.0), h)
         rate_hz, drift = state.rate_hz + 0.5 * state.drift * h, state.drift
-        counts = np.zeros((4, BINS), np.int32)
-        _ext.match.histogram(time_ps, detector, self.delay_ps, start_ps, self._cycles % ONE, fixed_rate(rate_hz),
-                             counts)
-        error, variance, visibility = phase_of(counts.sum(axis=0))
+        error, variance, visibility = self._measure(time_ps, detector, fixed_rate(rate_hz))
+        error -= 0.5 * drift * middle * (h - middle)          # the straight line runs above the parabola
         state.advance(middle)
+        reason, correction, jumped = None, 0.0, False
         if visibility**2 * len(time_ps) < LEAST_POWER:
             state.advance(h - middle)
-            dark = self.visibility**2 * len(time_ps) > 4 * LEAST_POWER
-            return self._close(stop_ps, rate_hz, reason="no pulses seen" if dark else None)
-        error -= 0.5 * drift * middle * (h - middle)          # the straight line runs above the parabola
-        if abs(error) > 6 * math.sqrt(state.p[0] + variance) + 0.02:
+            reason = "no pulses seen" if self.visibility**2 * len(time_ps) > 4 * LEAST_POWER else None
+        elif abs(error) > 6 * math.sqrt(state.p[0] + variance) + 0.02:
             state.advance(h - middle)
-            return self._close(stop_ps, rate_hz, reason=f"the phase jumped by {error:+.2f} slots", jumped=True)
-        phase, rate_change, drift_change = state.correct(error, variance)
-        rest = h - middle
-        state.advance(rest)
-        self.visibility += (visibility - self.visibility) / 8
-        return self._close(stop_ps, rate_hz, phase + rate_change * rest + 0.5 * drift_change * rest**2)
+            reason, jumped = f"the phase jumped by {error:+.2f} slots", True
+        else:
+            phase, rate_change, drift_change = state.correct(error, variance)
+            state.advance(h - middle)
+            correction = phase + rate_change * (h - middle) + 0.5 * drift_change * (h - middle) ** 2
+            self.visibility += (visibility - self.visibility) / 8
+        return self._close(stop_ps, rate_hz, correction, reason, jumped)
+
+    def _measure(self, time_ps, detector, rate):
+        """Phase error of tags against a straight line from here on, its variance, and the visibility."""
+        counts = np.zeros((4, BINS), np.int32)
+        _ext.match.histogram(time_ps, detector, self.delay_ps, self.time_ps, self._cycles % ONE, rate, counts)
+        return phase_within(counts.sum(axis=0), self.window)
 
     def _close(self, stop_ps, rate_hz, correction=0.0, reason=None, jumped=False):
         """End a straight piece: a node of the clock, where the next one begins."""

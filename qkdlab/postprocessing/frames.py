@@ -286,7 +286,10 @@ class HeaderWatch:
         self._score[:] = 0
         certain = self._take_held()
         if agreement < min(self.AGREES, 0.5 * expected):
-            raise Slip([part.raw for part in certain], [part.raw for part in span])
+            # The slip lies where the running sum of on - off stops to grow, or one stretch later.
+            growth = np.cumsum([0] + [int(part.score[1] - part.score[0]) for part in span])
+            doubtful = certain + span[: int(np.argmax(growth)) + 1]
+            raise Slip([part.raw for part in doubtful], [part.raw for part in span[len(doubtful) - len(certain) :]])
         self._held = span
         self._contrast += 0.25 * (max((on - off) / (on + off), 0.05) - self._contrast)
         return certain

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import _ext
 from ..datatypes import Clicks
-from .clock import BINS, phase_of
+from .clock import BINS, phase_within
 from .pulse_rate import ONE
 
 __all__ = ["ClickMaker", "Gate", "align", "choose_gate"]
@@ -44,7 +44,7 @@ class Gate:
         return ONE // 2 - width // 2, width
 
 
-def align(counts, delay_ps, period_ps, weight=1.0):
+def align(counts, delay_ps, period_ps, window=BINS // 2, weight=1.0):
     """Bring all detectors to one phase.
 
     Parameters
@@ -53,6 +53,8 @@ def align(counts, delay_ps, period_ps, weight=1.0):
         Phase histogram of each detector with the present delays.
     delay_ps : ndarray of int64, shape (4,)
     period_ps : float
+    window : int
+        Half-width, in bins, within which the pulses stand already.
     weight : float
         Part of the deviation that is taken off.
 
@@ -61,10 +63,10 @@ def align(counts, delay_ps, period_ps, weight=1.0):
     ndarray of int64, shape (4,)
         The delays to use. A detector whose own tags show no pulse keeps its delay.
     """
-    common = phase_of(counts.sum(axis=0))[0]
+    common = phase_within(counts.sum(axis=0), window)[0]
     delays = delay_ps.copy()
     for d in range(4):
-        error, _, visibility = phase_of(counts[d])
+        error, _, visibility = phase_within(counts[d], window)
         if visibility**2 * int(counts[d].sum()) > 12:
             delays[d] += round(weight * (error - common - math.floor(error - common + 0.5)) * period_ps)
     return delays

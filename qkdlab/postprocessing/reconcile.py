@@ -125,13 +125,11 @@ class _Side:
 
     def _learn(self, differences):
         """Both know now where the parities differ: count the round, go on to the next."""
-        asked, size = self._asked()
         try:
             self._party.learn(differences)
         except ValueError as error:
             raise BadInput(str(error), where="cascade") from None
-        self.leak_bits += asked
-        self._spoken_bytes += 2 * size
+        self._spoken_bytes += 2 * len(differences)
         self.rounds += 1
 
     @property
@@ -200,6 +198,7 @@ class Corrector(_Side):
             raise BadInput(f"{size} bytes are expected", where="cascade", field=f"answer {self.rounds}",
                            value=len(answer) if hasattr(answer, "__len__") else answer)
         if self.waiting:
+            self.leak_bits += self._asked()[0]
             differences = self._say() ^ np.frombuffer(answer, np.uint8)
             self._learn(differences)
             self.waiting = False
@@ -264,7 +263,8 @@ class Reference(_Side):
         self._begun = True
         asked = self._asked()[0]
         self.done = not asked
-        return (self._say().tobytes(), asked) if asked else (b"", 0)
+        self.leak_bits += asked
+        return self._say().tobytes(), asked
 
 
 def run_alice(channel, reference):

@@ -1,5 +1,6 @@
 """From tags to gated detections in counted slots: find the rate, align, gate, follow; and again after every loss."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,19 +8,20 @@ import numpy as np
 from .. import _ext
 from .clock import BINS, CARRY, Clock
 from .gate import align, choose_gate
-from .pulse_rate import FIRST_SPAN_S, grow, longest_span_s
+from .pulse_rate import FIRST_SPAN_S, grow, longest_span_s, search
 
 __all__ = ["Detections", "LostStretch", "Tracker", "Unlocked"]
 
 TAGS_LIMIT = 1 << 23         # most tags that wait for a pulse rate
 ENOUGH_POWER = 400.0         # of all detectors, and
 ENOUGH_EACH = 30.0           # of each that has 1 % of the tags: more tags would not make a better start
-BLOCK_S = 0.01               # length of a block of the clock, where it then holds neither too few tags
-BLOCK_POWER = 64.0           # (expected |R|^2 / N)
-BLOCK_TAGS = 1 << 16         # nor too many;
+BLOCK_S = 0.01               # longest block of the clock,
+BLOCK_SLIDE = 0.02           # or shorter, as long as the phase may slide by so many slots within (standard deviation);
+BLOCK_POWER = 64.0           # but with enough tags for this |R|^2 / N,
+BLOCK_TAGS = 1 << 16         # and not more than this many
 BLOCK_STRETCH = 8            # where light fades, a block ends after so many times its expected length
 GAP_TAGS, GAP_PS = 20, 10**9     # time without tags at which a block ends: expected tags (e^-20), and at least so long
-REALIGN_TAGS = 1 << 18       # tags from which the detectors' delays are estimated anew
+REALIGN_TAGS = 1 << 16       # tags from which the detectors' delays are estimated anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +176,13 @@ class Tracker:
         turn = turns[self.reference]
         delays = np.where(powers > 12, np.rint(_wrap(turn - turns) * period_ps), 0).astype(np.int64)
         self._tags_per_ps = len(time_ps) / max(int(time_ps[-1]) - self.start_ps, 1)
-        for _ in range(2):
-            counts = self._rehearse(Clock(found, self.start_ps, delays, turn), time_ps, detector)
-            delays = align(counts, delays, period_ps)
-        self.gate = choose_gate(counts.sum(axis=0), period_ps, self._signal_intensity, self._gate_ps)
-        self.clock, self._following = Clock(found, self.start_ps, delays, turn), True
+        window = BINS // 2
+        for _ in range(3):
+            counts = self._rehearse(Clock(found, self.start_ps, delays, turn, window), time_ps, detector)
+            delays = align(counts, delays, period_ps, window)
+            self.gate = choose_gate(counts.sum(axis=0), period_ps, self._signal_intensity, self._gate_ps)
+            window = min(BINS // 2, math.ceil(4 * self.gate.jitter_ps / period_ps * BINS) + 2)
+        self.clock, self._following = Clock(found, self.start_ps, delays, turn, window), True
         self._recent, self._settled = np.zeros((4, BINS), np.int32), np.zeros((4, BINS), np.int64)
         self.seen = self.gated = 0
 
@@ -195,7 +199,8 @@ class Tracker:
 
     def _block_tags(self, clock):
         least = BLOCK_POWER / max(clock.visibility, 0.02) ** 2
-        return int(min(max(self._tags_per_ps * BLOCK_S * 1e12, least), BLOCK_TAGS))
+        length_s = min(BLOCK_S, BLOCK_SLIDE / clock.rate_error_hz)
+        return int(min(max(self._tags_per_ps * length_s * 1e12, least), BLOCK_TAGS))
 
     def _fold(self, clock, time_ps, detector, stop_ps, window, counts):
         """Follow the clock over one block and gate its tags: (Block, slots, detectors)."""
@@ -227,7 +232,7 @@ class Tracker:
         clock, (n, stop_ps, resume_ps) = self.clock, self._next_block()
         block, slot, which = self._fold(clock, self._time[:n], self._detector[:n], stop_ps,
                                         self.gate.window(1e12 / clock.rate_hz), self._recent)
-        if block.jumped and block.start_ps != self.start_ps:
+        if self._elsewhere(block, n) and block.start_ps != self.start_ps:
             self._unlock()                                     # its tags are tried again
             yield Unlocked(block.start_ps, block.reason)
             return
@@ -245,11 +250,19 @@ class Tracker:
         elif self._recent.sum() >= REALIGN_TAGS:
             self._realign()
 
+    def _elsewhere(self, block, n):
+        """Whether a block without the expected pulses has others."""
+        if block.reason is None or block.jumped:
+            return block.jumped
+        span_s = (block.stop_ps - block.start_ps) * 1e-12
+        return search(self._time[:n], self._detector[:n], span_s, self._clock_hz, self._search_ppm) is not None
+
     def _realign(self):
         """Let the delays follow what was seen: the mean of all at first, of the last tags later."""
         fresh = int(self._recent.sum())
         weight = max(fresh / (fresh + int(self._settled.sum())), 0.125)
-        self.clock.delay_ps = align(self._recent, self.clock.delay_ps, 1e12 / self.clock.rate_hz, weight)
+        clock = self.clock
+        clock.delay_ps = align(self._recent, clock.delay_ps, 1e12 / clock.rate_hz, clock.window, weight)
         self._settled += self._recent
         self._recent[:] = 0
 

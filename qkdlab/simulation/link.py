@@ -101,20 +101,33 @@ class SimulatedLink:
     def eve(self):
         return self._physics[2]
 
-    def update(self, *, channel=None, detectors=None, eve=None):
+    def update(self, *, channel=None, detectors=None, eve=None, source=None):
         """Change the physics from the next block on. Safe while another thread takes blocks.
+
+        The source can only be changed before the first block: what Alice sends is agreed before she sends.
 
         Raises
         ------
         BadInput
-            Where a setting is of another kind; nothing is changed then.
+            Where a setting is of another kind, or comes too late; nothing is changed then.
         """
+        if source is not None and source != self.source:
+            self._replace_source(source)
         old = self._physics
         new = tuple(a if a is not None else b for a, b in zip((channel, detectors, eve), old, strict=True))
         for kind, name, value in zip((ChannelSettings, DetectorSettings, EveSettings), ("channel", "detectors", "eve"),
                                      new, strict=True):
             _is(kind, name, value)
         self._physics = new
+
+    def _replace_source(self, source):
+        _is(SourceSettings, "source", source)
+        if self._now != clocks.true_time_ps(self.clock, 0):
+            raise BadInput("the link runs already: a new source takes a new link", field="source")
+        if not isinstance(self.choices, DrawnChoices):
+            raise BadInput("this link plays stored choices, which were made for its source", field="source")
+        self.choices = DrawnChoices(source, self.sync, self.choices.key)
+        self.source, self._period = source, Fraction(10**12) / Fraction(source.clock_hz)
 
     def expected_gains(self, gate_ps=None):
         """Closed form of the gains with the present physics, float64 (intensity, basis); see :mod:`.expected`."""

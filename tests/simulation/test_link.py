@@ -262,3 +262,18 @@ def test_jitter_reaches_back_over_the_seams_of_blocks():
     residual = (time - slot * 1000)[(slot % 10 == 0) & (slot > 0)]
     assert np.all(np.diff(time) >= 0) and len(residual) > 200
     assert abs(residual.mean()) < 5 * 60 / np.sqrt(len(residual)) and np.std(residual) == pytest.approx(60, rel=0.2)
+
+
+def test_a_new_source_is_taken_before_the_first_block_only():
+    brighter = SOURCE.replace(intensities=(0.8, 0.1, 0.0))
+    link, made = make(), make(source=brighter)
+    link.update(source=brighter)
+    assert link.source == link.choices.source == brighter
+    for a, b in zip(link.blocks(0.002, 0.001), made.blocks(0.002, 0.001), strict=True):
+        assert np.array_equal(a.time_ps, b.time_ps) and np.array_equal(a.channel, b.channel)
+    link.update(source=brighter)                # no change: fine at any time
+    with pytest.raises(BadInput, match="runs already"):
+        link.update(source=SOURCE)
+    pattern = StoredPattern(SOURCE, None, np.zeros(64, np.uint8))
+    with pytest.raises(BadInput, match="stored choices"):
+        make(choices=pattern).update(source=brighter)
