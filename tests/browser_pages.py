@@ -29,7 +29,7 @@ class Lab:
         return f"{before}/tree/{name}.ipynb?{rest.partition('?')[2]}&reset"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     """JupyterLab through ``open_lab``, with settings folders of its own."""
     home = tmp_path_factory.mktemp("home")
@@ -57,7 +57,7 @@ def lab(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def chromium():                                # not longer than a module: its event loop would be in the way of others
     """Debian's Chromium, driven by Playwright."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (pip install playwright)")
     path = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -8,6 +8,8 @@ import pytest
 
 from qkdlab import _ext
 
+pytest_plugins = ["browser_pages"]
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 

@@ -10,6 +10,18 @@ import numpy as np
 from qkdlab.datatypes import DistillSettings, Event, SourceSettings
 from qkdlab.settings import Settings, setting
 
+# the values of events that a figure, a log and a readout are tested with
+BLOCK = {
+    "time_s": 0.5, "rates_hz": [1e5, 9e4, 1e4, 2e4], "qber_test": 0.02, "qber_low": 0.01, "qber_high": 0.03,
+    "gains": [1e-2, 2e-3, 0.0], "gains_expected": [1.1e-2, 2.1e-3, 1e-6], "sifted_key_bits": 1000,
+    "sifted_test_bits": 100, "s1": 600.0, "phase_error": 0.04, "key_length": 0, "signed_length": -250.0, "reason": "x",
+}
+NOTHING = BLOCK | {"rates_hz": [0.0] * 4, "qber_test": None, "qber_low": None, "qber_high": None, "gains": [0.0] * 3,
+                   "gains_expected": None, "sifted_key_bits": 0, "s1": None, "phase_error": None, "key_length": 0,
+                   "signed_length": None, "time_s": 0.0}
+PHASE = np.arange(-500.0, 500, 10)
+CLOCK = {"locked": True, "gate_ps": 400, "phase_ps": PHASE, "histogram": np.tile(np.arange(100), (4, 1))}
+
 
 @dataclass(frozen=True, slots=True)
 class PretendChannel(Settings):
@@ -75,7 +87,7 @@ class PretendSession:
         return not self._thread.is_alive()
 
     def _work(self, seconds):
-        self.emit("start", title="20 km of fibre, made up", simulated=True, source={})
+        self.emit("start", title="20 km of fibre, made up", simulated=True)
         phase = np.arange(-400.0, 400.0, 10.0)
         shape = np.exp(-0.5 * (phase / 90) ** 2)
         sifted, k = 0, 0
@@ -88,8 +100,8 @@ class PretendSession:
             sifted += 12_000
             self.emit("block", k, **self._block(k, sifted))
             time.sleep(self._pause_s)
-        self.emit("reconcile", done=8, total=8, leak_bits=48_231, rounds=96)
-        self.emit("amplify", secret_bits=91_337)
+        self.emit("reconcile", leak_bits=48_231, rounds=96)
+        self.emit("amplify", secret_bits=91_337, reason=None)
         self.report = {"secret_bits": 91_337, "alice_key_sha256": "ab" * 32, "bob_key_sha256": "ab" * 32,
                        "qber_key": 0.02, "qber_test": 0.021, "reason": None}
         self.emit("end", report=self.report)

@@ -8,6 +8,7 @@ import numpy as np
 from bokeh.models import Range1d
 
 from qkdlab.choices import encode
+from qkdlab.errors import BadInput
 from qkdlab.session import Session
 from qkdlab.simulation import EveSettings, expected_gains, simulate
 
@@ -132,6 +133,8 @@ def qber_with_eve(link, answer):
     """
     if answer is None:
         return _feedback("Type your answer in the cell, then run it again.")
+    if not isinstance(answer, int | float):
+        return _feedback("A number is expected, in per cent.", False)
     report = Session(simulate({**link, "eve": EveSettings(intercept_fraction=1.0)}, seed=1)).run(seconds=0.3)
     measured = 100 * report["qber_test"]
     if abs(answer - measured) < 2.0:
@@ -151,10 +154,15 @@ def key_at_distance(link, answer, seconds=1.0):
     """
     if answer is None:
         return _feedback("Type a distance in the cell, then run it again.")
-    bits = []
-    for km in (answer, answer + 30):
-        channel = simulate(link, seed=1).channel.replace(distance_km=float(km))
-        bits.append(Session(simulate({**link, "channel": channel}, seed=1)).run(seconds=seconds)["secret_bits"])
+    if not isinstance(answer, int | float):
+        return _feedback("A number is expected, in km.", False)
+    bits, here = [], simulate(link, seed=1).channel
+    try:
+        for km in (answer, answer + 30):
+            made = simulate({**link, "channel": here.replace(distance_km=km)}, seed=1)
+            bits.append(Session(made).run(seconds=seconds)["secret_bits"])
+    except BadInput as error:
+        return _feedback(f"This is no distance: {error}", False)
     if bits[0] and not bits[1]:
         return _feedback(f"Yes: {bits[0]:,} secret bits at {answer:g} km, none at {answer + 30:g} km.", True)
     return _feedback(f"There is no key at {answer:g} km yet: go nearer." if not bits[0] else

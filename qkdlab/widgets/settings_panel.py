@@ -151,8 +151,10 @@ def _slider(kind, value, low, high, log):
         return ipywidgets.IntSlider(value=value, min=low, max=high)
     if log:
         return ipywidgets.FloatLogSlider(value=value, min=math.log10(low), max=math.log10(high), step=0.01,
-                                         readout_format=".3~g")
-    return ipywidgets.FloatSlider(value=value, min=low, max=high, step=_round_step(high - low), readout_format=".4~g")
+                                         readout_format=".3g")
+    step = _round_step(high - low)
+    return ipywidgets.FloatSlider(value=value, min=low, max=high, step=step,
+                                  readout_format=f".{max(0, -math.floor(math.log10(step)))}f")
 
 
 def _round_step(span):

@@ -1,0 +1,37 @@
+"""`qkdlab lab` in a real browser: the live session, from opening it to a key."""
+
+import pytest
+from browser_pages import rows, run_all, wait_for_rows
+
+pytestmark = pytest.mark.browser
+
+
+def status_says(page, words):
+    page.wait_for_function("words => document.querySelector('.qk-status')?.textContent.includes(words)", arg=words)
+
+
+def test_live_session(lab, page):
+    run_all(page, lab.address)
+    page.wait_for_selector("[data-live=ready]")
+    page.locator(".qk-start").click()
+    wait_for_rows(page, "qber", more_than=8)
+    wait_for_rows(page, "key_length", more_than=8)
+    page.locator(".qk-stop").click()
+    status_says(page, "Done")
+    assert "equal on both sides" in page.locator(".qk-card-key").inner_text()
+    assert "sha256" in page.locator(".qk-log").inner_text()
+    shown = rows(page, "qber")
+    page.wait_for_timeout(300)
+    assert rows(page, "qber") == shown, "nothing moves after Stop"
+
+    page.evaluate("() => { window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'}) }")
+    page.wait_for_function("""() => Bokeh.documents.length === 1 && Bokeh.documents[0].roots().length === 1
+        && JSON.stringify(Bokeh.documents[0].to_json()).includes('#56B4E9')""")
+    assert rows(page, "qber") == shown, "the other theme shows the same run"
+
+    page.locator(".qk-source button", has_text="replayed").click()
+    status_says(page, "Ready")
+    page.locator(".qk-start").click()
+    status_says(page, "Done")
+    assert rows(page, "qber") > 4
+    assert page.evaluate("() => Bokeh.documents.length") == 1, "figures of another source leave nothing behind"

@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+
+from qkdlab.datatypes import TimeTags
+from qkdlab.widgets.sources import Replay
+
+
+class Recorded:
+    path, simulated = "a.ptu", False
+
+    def __init__(self, *blocks):
+        self._blocks = blocks
+
+    def tag_blocks(self):
+        return iter(self._blocks)
+
+
+@pytest.mark.parametrize("times", [[], [5], [0, 99, 100, 101, 250, 999], [100, 100, 100]])
+def test_a_replay_is_the_recording_in_stretches(times):
+    tags = TimeTags(np.array(times, np.int64), np.arange(len(times)) % 4, 7)
+    replay = Replay(Recorded(tags, tags), block_seconds=100e-12)
+    parts = list(replay.tag_blocks())
+    assert sum((p.time_ps.tolist() for p in parts), []) == times + times
+    assert sum((p.channel.tolist() for p in parts), []) == 2 * tags.channel.tolist()
+    assert all(len(p) and len(set((p.time_ps // 100).tolist())) == 1 for p in parts)
+    assert sum(p.lost for p in parts) == (14 if times else 0)
+    assert replay.path == "a.ptu" and replay.simulated is False
