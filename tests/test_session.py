@@ -233,7 +233,7 @@ def perfect():
     link = make_link()
     rng = np.random.default_rng(0)
     symbols = link.choices.train(1 << 12, 1 << 15).symbols          # slots after a header
-    choices = RecordedChoices(link.source, None, symbols)
+    choices = RecordedChoices(link.source, None, symbols, first_slot=1 << 12)
     chance = np.array([0.9, 0.35, 0.004])[symbols >> 2]
     slot = np.flatnonzero(rng.random(len(symbols)) < chance)
     basis = (rng.random(len(slot)) < 0.3).astype(np.uint8)
@@ -241,7 +241,7 @@ def perfect():
     wrong = ((symbols[slot] >> 1) & 1) != basis
     outcome[wrong] = rng.integers(0, 2, wrong.sum())
     agreement = Agreement(link.source, link.sync, link.receiver, DistillSettings(eps_sec=1e-6))
-    return choices, agreement, Clicks(slot, basis, outcome.astype(np.uint8))
+    return choices, agreement, Clicks(slot + (1 << 12), basis, outcome.astype(np.uint8))
 
 
 def test_a_failed_verification_gives_no_key(perfect):
