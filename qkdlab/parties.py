@@ -4,8 +4,8 @@ Bob drives, Alice serves; each may be a thread, a process or a host. Both keep t
 same bound from them, so neither has to believe the other's arithmetic. What was leaked is what the channel counted.
 
 Messages, in order: ``hello``; then for each stretch of clicks ``clicks``, ``sifted``, ``test-errors``; then for each
-block ``distill``, ``cascade-seed``, ``cascade-ask``/``cascade-answer`` ..., ``verify``, ``verified``, ``amplify`` (or
-``discard``); at last ``bye``.
+block ``distill``, ``cascade-seed``, ``cascade-ask``/``cascade-answer`` ..., ``verify``, ``verified``, ``amplify`` where the
+hash agreed (or only ``discard``); at last ``bye``.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ import numpy as np
 from . import preamble
 from .accounting import block_bound, efficiency, expected_qber, no_key, only_sent
 from .bits import Bits
+from .choices import LAST_SLOT
 from .datatypes import BASES, Bound, DecoyCounts, SecretKey
 from .entropy import entropy
 from .errors import BadInput
@@ -100,8 +101,11 @@ class _Party:
             raise ValueError(f"slot {slots[0]} is not after {self._last_slot}, the last one announced")
         self._last_slot = int(slots[-1]) if len(slots) else self._last_slot
 
-    def _leaked(self, kind):
-        return self.channel.leaked[kind] - self._start.get(kind, 0)
+    def _leaked(self):
+        """Key-dependent bits that were said in this block, whatever the message; without the verification hash, which
+        the key length pays for by eps_cor."""
+        now, before = (sum(c.values()) - c.get("verify", 0) for c in (self.channel.leaked, self._start))
+        return now - before
 
     def _sifted(self):
         return Bits.concatenate(s.bits for s in self._stretches)
@@ -110,13 +114,17 @@ class _Party:
         errors = self.counts.errors.copy()
         errors[:, 0] = key_errors
         self.counts = dataclasses.replace(self.counts, errors=errors)
-        bound = block_bound(self.agreement, self.counts, leak_bits=self._leaked("cascade-answer"))
+        bound = block_bound(self.agreement, self.counts, leak_bits=self._leaked())
         return dataclasses.replace(bound, assumptions=(*bound.assumptions, *self.provenance.get("assumptions", ())))
 
     def _amplify(self, bits, message, bound):
+        if len(message) < 8:
+            raise ValueError("classical channel: 'amplify' is malformed (cut off)")
         length, = struct.unpack_from("<Q", message)
         if length != bound.length:
             raise ValueError(f"the parties disagree on the key length: {length} and {bound.length}")
+        if not length:
+            return None
         seed = Bits.from_bytes(message[8:], len(bits) + length - 1)
         public = self.agreement.digest().encode() + struct.pack("<Q", self.block) + message
         key_id = hashlib.sha256(public).hexdigest()[:16]
@@ -149,7 +157,15 @@ class Alice(_Party):
         self._choices = choices
 
     def serve(self):
-        """Answer until Bob says good-bye."""
+        """Answer until Bob says good-bye.
+
+        Raises
+        ------
+        ChannelClosed
+            Where Bob has gone without it.
+        ValueError
+            Where what he said cannot be: no key comes from it.
+        """
         answers = {"hello": self._hello, "clicks": self._clicks, "distill": self._distill, "discard": self._discard}
         while True:
             kind, payload = self.channel.listen()
@@ -157,7 +173,10 @@ class Alice(_Party):
                 return
             if kind not in answers:
                 raise ValueError(f"classical channel: '{kind}' came, which Alice does not answer here")
-            answers[kind](payload)
+            try:
+                answers[kind](payload)
+            except struct.error as error:
+                raise ValueError(f"classical channel: '{kind}' is malformed ({error})") from None
 
     def _hello(self, payload):
         mine = self.agreement.digest().encode()
@@ -167,6 +186,8 @@ class Alice(_Party):
 
     def _clicks(self, payload):
         n_slots, = _SLOTS.unpack_from(payload)
+        if n_slots > LAST_SLOT:
+            raise ValueError(f"classical channel: a stretch of {n_slots} slots came")
         slots, basis = sift.read_announcement(payload[_SLOTS.size :])
         self._after(slots)
         symbols = np.where(basis == 1, 0, 2).astype(np.uint8)       # never prepared: the other basis, so not kept
@@ -201,11 +222,11 @@ class Alice(_Party):
         verified, errors = _read_verified(self.channel.hear("verified"), self.counts)
         if verified:
             bound = self._bound(errors)
-            if bound.length:
-                need = (len(bits) + bound.length - 1 + 7) // 8
-                message = struct.pack("<Q", bound.length) + self.draw(need, f"amplify {self.block}")
-                self.channel.send("amplify", message)
-                self._amplify(bits, message, bound)
+            # Said for a length of 0 as well: if the parties ever disagreed, neither must wait for the other for ever.
+            need = (len(bits) + bound.length - 1 + 7) // 8 if bound.length else 0
+            message = struct.pack("<Q", bound.length) + self.draw(need, f"amplify {self.block}")
+            self.channel.send("amplify", message)
+            self._amplify(bits, message, bound)
         self._discard(b"")
 
 
@@ -290,9 +311,9 @@ class Bob(_Party):
                       "with all that was said about it")
             return self._finish(no_key(self.agreement, self.counts, reason), stats, size, None, seconds)
         bound = self._bound(errors)
-        stats["f_ec"] = efficiency(self._leaked("cascade-answer"), len(bits), int(errors.sum()))
+        stats["f_ec"] = efficiency(self._leaked(), len(bits), int(errors.sum()))
         seconds["bound"], clock = time.perf_counter() - clock, time.perf_counter()
-        key_id = self._amplify(corrected, self.channel.hear("amplify"), bound) if bound.length else None
+        key_id = self._amplify(corrected, self.channel.hear("amplify"), bound)
         seconds["amplify"] = time.perf_counter() - clock
         return self._finish(bound, stats, size, key_id, seconds)
 
@@ -328,7 +349,7 @@ class Bob(_Party):
         bits = self._sifted()
         corrector = reconcile.Corrector(bits, qber, seed=seed, frame_bits=self.agreement.distill.frame_bits)
         done = reconcile.run_bob(self.channel, corrector, progress)
-        stats = {"leak_bits": self._leaked("cascade-answer"), "transcript_bits": done.transcript_bits,
+        stats = {"leak_bits": self._leaked(), "transcript_bits": done.transcript_bits,
                  "rounds": done.rounds, "corrected": done.corrected, "f_ec": None, "verified": False}
         return bits, corrector.bits, stats
 

@@ -210,12 +210,17 @@ def test_no_key_bits_in_events_or_report():
         as_table({"key": Bits.from_numpy([1, 0, 1])})
 
 
-def run_parties(choices, agreement, clicks_of_bob, tamper=None):
-    """Both parties on perfect clicks; `tamper(kind, payload)` may change what Alice says."""
+def run_parties(choices, agreement, clicks_of_bob, tamper=None, more_bits=("", 0)):
+    """Both parties on perfect clicks; `tamper(kind, payload)` may change what Alice says, `more_bits` (kind, number)
+    what she declares of it."""
     ends = LocalChannel.pair()
-    if tamper:
-        send = ends[0].send
-        ends[0].send = lambda kind, payload=b"", key_bits=0: send(kind, tamper(kind, payload), key_bits=key_bits)
+    send = ends[0].send
+
+    def say(kind, payload=b"", key_bits=0):
+        send(kind, tamper(kind, payload) if tamper else payload,
+             key_bits=key_bits + (more_bits[1] if kind == more_bits[0] else 0))
+
+    ends[0].send = say
     alice, bob = Alice(choices, agreement, ends[0]), Bob(agreement, ends[1])
     thread = threading.Thread(target=alice.serve, daemon=True)
     thread.start()
