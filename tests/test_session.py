@@ -17,7 +17,7 @@ from qkdlab.accounting import Agreement
 from qkdlab.bits import Bits
 from qkdlab.choices import RecordedChoices, StoredPattern
 from qkdlab.classical_channel import LocalChannel, SocketChannel
-from qkdlab.datatypes import Clicks, DistillSettings, SourceSettings
+from qkdlab.datatypes import Clicks, DistillSettings, SourceSettings, TimeTags
 from qkdlab.errors import BadInput
 from qkdlab.parties import Alice, Bob, replayed
 from qkdlab.session import Session, _secret_slots
@@ -149,6 +149,9 @@ def test_blocks_close_at_the_declared_size():
     report = Session(make_link(), distill, block_seconds=0.01).run(seconds=0.1)
     assert len(report["blocks"]) > 1
     assert sum(b["secret_bits"] for b in report["blocks"]) == report["secret_bits"]
+    # the key of many blocks fails if any of them does
+    assert report["epsilons"]["eps_sec"] == pytest.approx(1e-6 * len(report["blocks"]))
+    assert sum(report["epsilons"]["eps_sec_parts"].values()) == pytest.approx(report["epsilons"]["eps_sec"])
     assert len({b["key_id"] for b in report["blocks"] if b["key_id"]}) == sum(bool(b["key_id"]) for b in report["blocks"])
 
 
@@ -195,6 +198,57 @@ def test_stop_pause_and_events():
     unsubscribe()
     with pytest.raises(RuntimeError):
         session.start()
+
+
+def test_a_pause_after_a_stop_holds_nothing():
+    session, busy = Session(make_link(), block_seconds=0.005), threading.Event()
+
+    def listen(event):
+        if event.step == "block" and not busy.is_set():
+            session.pause()
+            session.stop()
+            session.pause()
+            busy.set()
+
+    session.subscribe(listen)
+    session.pause()
+    session.start()
+    assert not session.wait(0.3)
+    session.resume()
+    assert session.wait(60) and session.report
+
+
+def test_what_is_amiss_with_a_recording_is_reported(recording, tmp_path):
+    """A key may come of what is left, but not without a word."""
+    import shutil
+
+    from qkdlab.report import as_text
+
+    cut = tmp_path / "run"
+    shutil.copytree(recording, cut)
+    with (cut / "bob.ptu").open("r+b") as file:
+        file.truncate((cut / "bob.ptu").stat().st_size - 4002)
+    report = Session(qkdlab.open(cut)).run()
+    assert any("the header promises" in w for w in report["warnings"])
+    assert any("inside a record" in w for w in report["warnings"])
+    assert "WARNING     the header promises" in as_text(report)
+
+
+def test_the_reason_is_the_blocks_even_if_the_light_goes_out_later():
+    link = make_link(eve=1.0)
+
+    class Fading:
+        simulated, source, sync, receiver, choices = True, link.source, link.sync, link.receiver, link.choices
+
+        def blocks(self, seconds, block_seconds):
+            tags = next(iter(link.blocks(0.05, 0.05)))
+            yield tags
+            start, end = int(tags.time_ps[-1]), int(tags.time_ps[-1]) + 2 * 10**11
+            yield TimeTags(np.sort(np.random.default_rng(0).integers(start, end, 4000)), np.zeros(4000, np.uint8))
+
+    report = Session(Fading()).run()
+    assert "abort line" in report["reason"]
+    assert report["warnings"] and "s of Bob's clock: " in report["warnings"][-1]
 
 
 def test_no_key_bits_in_events_or_report():
