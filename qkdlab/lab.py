@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -153,19 +154,30 @@ def _server(port, folder, token):
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")         # a container; the server listens on loopback alone
-    # the kernels of this environment come before any of the same name in the user's home
-    environment = os.environ | {"JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1"}
-    process = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env=environment, cwd=folder,
-                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
-    try:
-        yield process
-    finally:
-        process.terminate()                    # Jupyter ends its kernels on SIGTERM
+    with tempfile.TemporaryDirectory(prefix="qkdlab-") as settings:
+        _silence_news(pathlib.Path(settings))
+        paths = os.pathsep.join(filter(None, [settings, os.environ.get("JUPYTER_CONFIG_PATH")]))
+        # the kernels of this environment come before any of the same name in the user's home
+        environment = os.environ | {"JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1",
+                                    "JUPYTER_CONFIG_PATH": paths}
+        process = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env=environment, cwd=folder,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield process
+        finally:
+            process.terminate()                # Jupyter ends its kernels on SIGTERM
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _silence_news(folder):
+    """No question about news at the first start: lab machines have no net, and the settings of the user are not ours."""
+    (folder / "labconfig").mkdir()
+    disabled = {"@jupyterlab/apputils-extension:announcements": True}
+    (folder / "labconfig" / "page_config.json").write_text(json.dumps({"disabledExtensions": disabled}))
 
 
 def _wait_until_up(server, port, token, patience_s=60):

@@ -12,11 +12,11 @@ from bokeh.layouts import column
 from bokeh.models import (
     BoxAnnotation,
     ColumnDataSource,
+    CustomJSTickFormatter,
     InlineStyleSheet,
     Label,
     Legend,
     LegendItem,
-    NumeralTickFormatter,
     Range1d,
     Span,
 )
@@ -25,10 +25,11 @@ from bokeh.plotting import figure
 from .live_figure import LiveFigure
 from .theme import ABORT, DETECTORS, EXPECTED, PALETTE, intensity_style
 
-__all__ = ["FIGURES", "LivePlot", "arrivals", "gains", "grid", "key_length", "qber", "rates", "watch"]
+__all__ = ["FIGURES", "LivePlot", "arrivals", "bounds", "feed", "figure_frame", "gains", "grid", "key_length",
+           "legend_above", "named_source", "qber", "rates", "watch"]
 
 ROWS = 2000            # points kept in the page of each line; the run itself is kept by the session
-HEIGHT = 230           # px; fixed, so that a page does not jump while it fills
+HEIGHT = 214           # px; fixed, so that a page does not jump while it fills
 MIN_WIDTH = 370        # px; two columns in a notebook at 1280 px, one on a narrow window
 
 
@@ -46,30 +47,42 @@ class LivePlot:
     clear: Callable
 
 
-def _figure(title, y_label, *, x_label="time (s)", **options):
+def figure_frame(title, y_label, *, x_label="time (s)", frame=((0, 1), (0, 1)), **options):
+    """An empty figure; its axes show at least `frame`, ((x from, x to), (y from, y to))."""
     plot = figure(
         title=title, height=HEIGHT, sizing_mode="stretch_width", min_width=MIN_WIDTH - 20, x_axis_label=x_label,
         y_axis_label=y_label, toolbar_location="above", tools="pan,box_zoom,wheel_zoom,reset,save",
         active_scroll=None, min_border_left=70, min_border_right=12, **options)
     plot.toolbar.autohide = True
     plot.toolbar.logo = None
+    plot.yaxis.ticker.desired_num_ticks = 5
+    plot.scatter(*map(list, frame), alpha=0, size=0)           # without any point there would be no axes
     return plot
 
 
-def _legend(plot, items):
+def _prefixed():
+    """Ticks such as 250 k and 1.5 M."""
+    return CustomJSTickFormatter(code="""
+        const [scale, prefix] = [[1e9, " G"], [1e6, " M"], [1e3, " k"], [1, ""]].find(([s]) => Math.abs(tick) >= s)
+            ?? [1, ""];
+        return Number((tick / scale).toPrecision(4)) + prefix;""")
+
+
+def legend_above(plot, items):
     """A legend in a line above the plot; a click hides a curve."""
     plot.add_layout(Legend(items=[LegendItem(label=name, renderers=lines) for name, lines in items],
                            orientation="horizontal", click_policy="hide", location="left"), "above")
 
 
-def _source(name, *columns):
-    return ColumnDataSource({c: np.zeros(0) for c in columns}, name=name)
+def named_source(name, *columns):
+    """Columns with one row of gaps: a legend without any row would stay blank."""
+    return ColumnDataSource({c: np.array([np.nan]) for c in columns}, name=name)
 
 
 def _emptied(*sources):
     def clear(live):
         for source in sources:
-            live.data(source, **{name: np.zeros(0) for name in source.data})
+            live.data(source, **{name: [np.nan] for name in source.data})
     return clear
 
 
@@ -89,18 +102,20 @@ def rates(names=tuple(d["name"] for d in DETECTORS)):
     names : sequence of str
         One for each detector, in the order of the receiver's channels.
     """
-    source = _source("rates", "t", *(f"d{k}" for k in range(len(names))))
-    plot = _figure("Detection rates", "detections / s")
+    source = named_source("rates", "t", *(f"d{k}" for k in range(len(names))))
+    plot = figure_frame("Detection rates", "detections / s", frame=((0, 1), (0, 100)))
     lines = []
     for k, name in enumerate(names):
         style = DETECTORS[k % len(DETECTORS)]
         line = plot.line("t", f"d{k}", source=source, color=style["color"], line_dash=style["dash"], line_width=2)
         lines.append((name, [line]))
-    plot.yaxis.formatter = NumeralTickFormatter(format="0.[0]a")
+    plot.yaxis.formatter = _prefixed()
     plot.y_range.start = 0
-    _legend(plot, lines)
+    legend_above(plot, lines)
 
     def update(live, values):
+        if not any(values["rates_hz"]) and values["time_s"] <= source.data["t"][-1]:
+            return                             # what a session tells at its end covers no further time
         shown = {f"d{k}": _number(rate) for k, rate in enumerate(values["rates_hz"])}
         live.stream(source, ROWS, t=values["time_s"], **shown)
 
@@ -115,16 +130,16 @@ def qber(abort_qber=0.11):
     abort_qber : float
         As in :class:`~qkdlab.datatypes.DistillSettings`.
     """
-    source = _source("qber", "t", "qber", "low", "high")
+    source = named_source("qber", "t", "qber", "low", "high")
     top = max(15.0, 130 * abort_qber)
-    plot = _figure("Quantum bit error rate", "QBER, test basis (%)", y_range=Range1d(0, top))
+    plot = figure_frame("Quantum bit error rate, test basis", "QBER (%)", y_range=Range1d(0, top))
     band = plot.varea("t", "low", "high", source=source, color=PALETTE["blue"], alpha=0.25)
     line = plot.line("t", "qber", source=source, color=PALETTE["blue"], line_width=2)
     plot.add_layout(Span(location=100 * abort_qber, dimension="width", line_color=ABORT, line_width=2,
                          line_dash="dashed"))
     plot.add_layout(Label(x=8, y=100 * abort_qber, x_units="screen", y_units="data", text_baseline="bottom",
                           text=f"no key above {100 * abort_qber:.3g} %", background_fill_alpha=0))
-    _legend(plot, [("measured", [line]), ("95 % interval", [band])])
+    legend_above(plot, [("measured", [line]), ("95 % interval", [band])])
 
     def update(live, values):
         measured = _number(values["qber_test"], 100)
@@ -148,38 +163,40 @@ def gains(intensities):
     intensities : sequence of float
         Mean photon numbers, strongest first.
     """
-    names = [f"{k}{i}" for k in ("gain", "expected") for i in range(len(intensities))]
-    source = _source("gains", "t", *names)
-    plot = _figure("Gains", "detections / pulse", y_axis_type="log")
-    shown = []
+    count = range(len(intensities))
+    source = named_source("gains", "t", *(f"gain{i}" for i in count), *(f"expected{i}" for i in count))
+    newest = named_source("gains_newest", "t", *(f"gain{i}" for i in count))
+    plot = figure_frame("Gains, key basis", "detections / pulse", y_axis_type="log", frame=((0, 1), (1e-4, 1e-2)))
+    shown, models = [], []
     for i, mu in enumerate(intensities):
         style = intensity_style(i)
-        line = plot.line("t", f"gain{i}", source=source, color=style["color"], line_width=2)
-        dots = plot.scatter("t", f"gain{i}", source=source, color=style["color"], marker=style["marker"], size=5)
-        model = plot.line("t", f"expected{i}", source=source, color=style["color"], line_dash=EXPECTED, line_width=1.5)
-        shown.append((f"μ = {mu:.3g}", [line, dots, model]))
-    _legend(plot, shown)
+        line = plot.line("t", f"gain{i}", source=source, color=style["color"], line_width=2.5)
+        mark = plot.scatter("t", f"gain{i}", source=newest, color=style["color"], marker=style["marker"], size=9)
+        models.append(plot.line("t", f"expected{i}", source=source, color=PALETTE["grey"], line_dash=EXPECTED,
+                                line_width=1.5))
+        shown.append((f"μ = {mu:.3g}" if not i else f"{mu:.3g}", [line, mark]))
+    legend_above(plot, [*shown, ("expected", models)])
 
     def update(live, values):
-        measured, expected = values["gains"], values["gains_expected"] or [None] * len(intensities)
-        row = {f"gain{i}": _above_zero(g) for i, g in enumerate(measured)}
-        row |= {f"expected{i}": _above_zero(g) for i, g in enumerate(expected)}
-        live.stream(source, ROWS, t=values["time_s"], **row)
+        t, expected = values["time_s"], values["gains_expected"] or [None] * len(intensities)
+        measured = {f"gain{i}": _above_zero(g) for i, g in enumerate(values["gains"])}
+        live.stream(source, ROWS, t=t, **measured, **{f"expected{i}": _above_zero(g) for i, g in enumerate(expected)})
+        live.data(newest, t=[t], **{name: [g] for name, g in measured.items()})
 
-    return LivePlot(plot, ("block",), update, _emptied(source))
+    return LivePlot(plot, ("block",), update, _emptied(source, newest))
 
 
 def key_length():
     """The secret key that would be had if the run were stopped now; below zero: how far away the first key is."""
-    source = _source("key_length", "t", "signed", "length", "zero")
-    plot = _figure("Secret key if stopped now", "bits")
+    source = named_source("key_length", "t", "signed", "length", "zero")
+    plot = figure_frame("Secret key if stopped now", "bits", frame=((0, 1), (0, 1000)))
     area = plot.varea("t", "zero", "length", source=source, color=PALETTE["green"], alpha=0.3)
     line = plot.line("t", "signed", source=source, color=PALETTE["green"], line_width=2)
     plot.line("t", "zero", source=source, color=PALETTE["grey"], line_width=1.5)
     note = Label(x=8, y=6, x_units="screen", y_units="screen", text="", name="key_length_note")
     plot.add_layout(note)
-    plot.yaxis.formatter = NumeralTickFormatter(format="0.[0]a")
-    _legend(plot, [("secret bits", [area]), ("before it is cut at zero", [line])])
+    plot.yaxis.formatter = _prefixed()
+    legend_above(plot, [("secret bits", [area]), ("before it is cut at zero", [line])])
 
     def update(live, values):
         live.stream(source, ROWS, t=values["time_s"], signed=_number(values["signed_length"]),
@@ -195,11 +212,28 @@ def key_length():
     return LivePlot(plot, ("block",), update, clear)
 
 
+def bounds():
+    """What the proof says of the single photons: how much of the sifted key came from them at least, and how large
+    their phase error, which is what Eve may know, is at most."""
+    source = named_source("bounds", "t", "single", "phase")
+    plot = figure_frame("Single photons: what is proven", "share (%)", y_range=Range1d(0, 100))
+    single = plot.line("t", "single", source=source, color=PALETTE["blue"], line_width=2)
+    phase = plot.line("t", "phase", source=source, color=PALETTE["purple"], line_width=2, line_dash="dashed")
+    legend_above(plot, [("of the sifted key, at least", [single]), ("phase error, at most", [phase])])
+
+    def update(live, values):
+        sifted, s1 = values["sifted_key_bits"], values["s1"]
+        live.stream(source, ROWS, t=values["time_s"], single=100 * s1 / sifted if sifted and s1 is not None else np.nan,
+                    phase=_number(values["phase_error"], 100))
+
+    return LivePlot(plot, ("block",), update, _emptied(source))
+
+
 def arrivals(names=tuple(d["name"] for d in DETECTORS)):
     """When the clicks of each detector fall within a clock period, and the gate that selects them."""
-    columns = [f"d{k}" for k in range(len(names))]
-    source = _source("arrivals", "phase", *columns)
-    plot = _figure("Arrival times within the clock period", "clicks / bin", x_label="time from the pulse (ps)")
+    source = named_source("arrivals", "phase", *(f"d{k}" for k in range(len(names))))
+    plot = figure_frame("Arrival times within the clock period", "clicks / bin", x_label="time from the pulse (ps)",
+                   frame=((-500, 500), (1, 100)), y_axis_type="log", x_range=Range1d(-500, 500))
     gate = BoxAnnotation(left=0, right=0, fill_color=PALETTE["green"], fill_alpha=0.18, line_color=PALETTE["green"],
                          line_dash="dotted", visible=False, name="gate")
     plot.add_layout(gate)
@@ -209,20 +243,23 @@ def arrivals(names=tuple(d["name"] for d in DETECTORS)):
         line = plot.step("phase", f"d{k}", source=source, color=style["color"], line_dash=style["dash"],
                          line_width=1.8, mode="center")
         lines.append((name, [line]))
-    plot.yaxis.formatter = NumeralTickFormatter(format="0.[0]a")
-    plot.y_range.start = 0
-    _legend(plot, lines)
+    plot.yaxis.formatter = _prefixed()
+    legend_above(plot, lines)
 
     def update(live, values):
-        phase, histogram = values.get("phase_ps"), values.get("histogram")
-        if phase is None or histogram is None or not len(phase):
+        phase, counts = np.asarray(values["phase_ps"], float), np.asarray(values["histogram"], float)
+        if not phase.size:
             return
-        live.data(source, phase=phase, **{f"d{k}": counts for k, counts in enumerate(np.asarray(histogram, float))})
-        width = values.get("gate_ps")
+        live.data(source, phase=phase, **{f"d{k}": np.where(row > 0, row, np.nan) for k, row in enumerate(counts)})
+        width, half = values["gate_ps"], abs(phase).max()
         if values["locked"] and width:
-            live.set(gate, left=-width / 2, right=width / 2, visible=True)
+            if (gate.left, gate.right) != (-width / 2, width / 2) or not gate.visible:
+                live.set(gate, left=-width / 2, right=width / 2, visible=True)
+            half = min(half, 2.5 * width)      # around the pulse; the rest of a long period is background
         elif gate.visible:
             live.set(gate, visible=False)
+        if abs(half / plot.x_range.end - 1) > 0.2:
+            live.set(plot.x_range, start=-half, end=half)
 
     def clear(live):
         _emptied(source)(live)
@@ -236,7 +273,8 @@ def _above_zero(value):
     return value if value is not None and value > 0 else np.nan
 
 
-FIGURES = {"rates": rates, "qber": qber, "gains": gains, "key_length": key_length, "arrivals": arrivals}
+FIGURES = {"qber": qber, "key_length": key_length, "rates": rates, "gains": gains, "bounds": bounds,
+           "arrivals": arrivals}
 
 
 # --------------------------------------------------------------------------------------------- putting them on a page

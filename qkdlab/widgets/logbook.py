@@ -35,7 +35,7 @@ class Logbook:
     def __init__(self, abort_qber=0.11, entries=200):
         self.abort_qber = abort_qber
         self._entries = deque(maxlen=entries)
-        self._locked = self._reason = None
+        self._locked = self._reason = self._correction = None
 
     def take(self, event):
         """Write down what this event says, if it says something new. Returns the sentence or None."""
@@ -68,8 +68,8 @@ class Logbook:
     # --------------------------------------------------------------------------------------------- one for each step
 
     def _tell_start(self, values):
-        self._locked = self._reason = None
-        note = " Simulated: its key protects nothing." if values["simulated"] else ""
+        self._locked = self._reason = self._correction = None
+        note = " Simulated: its key is for study, not for secrets." if values["simulated"] else ""
         return "plain", f"Started: {values['title']}.{note}"
 
     def _tell_clock(self, values):
@@ -95,22 +95,24 @@ class Logbook:
         return "warning", f"No key yet: {_stop(reason)} {self._advice(values)}"
 
     def _tell_reconcile(self, values):
-        if values["done"] < values["total"]:
-            return None
-        return "plain", (f"Errors corrected in {amount(values['rounds'])} rounds; {amount(values['leak_bits'])} bits "
-                         "were said aloud and are taken off the key.")
+        self._correction = values              # told once, when the block is complete
 
     def _tell_amplify(self, values):
-        return "plain", f"Privacy amplification leaves {amount(values['secret_bits'])} secret bits."
+        self._reason, correction, self._correction = None, self._correction, None
+        said = (f"Errors corrected in {amount(correction['rounds'])} rounds; {amount(correction['leak_bits'])} parities "
+                "were said aloud and are taken off the key. " if correction else "")
+        if values["secret_bits"]:
+            return "good", f"{said}Privacy amplification leaves {amount(values['secret_bits'])} secret bits."
+        return "warning", f"{said}This block gives no key: {_stop(values['reason'] or 'no reason given')}"
 
     def _tell_end(self, values):
         report = values["report"]
-        if report.get("secret_bits"):
-            same = report["alice_key_sha256"] == report["bob_key_sha256"]
-            return "good", (f"Secret key: {amount(report['secret_bits'])} bits. Both sides hold the hash "
-                            f"{report['alice_key_sha256'][:12]}\u2026" if same else
-                            "The two keys differ: neither may be used.")
-        return "warning", f"No key: {_stop(report.get('reason') or 'the run was stopped before a block was complete')}"
+        if not report["secret_bits"]:
+            return "warning", f"No key: {_stop(report['reason'] or 'the run ended before a block was complete')}"
+        if report["alice_key_sha256"] != report["bob_key_sha256"]:
+            return "warning", "The two keys differ: neither may be used."
+        return "good", (f"Secret key: {amount(report['secret_bits'])} bits, equal on both sides "
+                        f"(sha256 {report['alice_key_sha256'][:12]}\u2026).")
 
     def _tell_error(self, values):
         return "warning", f"The run could not go on: {_stop(values['message'])}"

@@ -8,20 +8,21 @@ __all__ = ["STYLE", "Readout"]
 
 STYLE = """<style>
 .qk-bench { font-family: var(--jp-ui-font-family, system-ui, sans-serif); color: var(--jp-ui-font-color1, #212121); }
-.qk-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 8px; }
+.qk-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(128px, 1fr)); gap: 6px; }
+.qk-card-key { grid-column: span 2; }
 .qk-card { border: 1px solid var(--jp-border-color2, #ccc); border-left: 4px solid var(--qk-mark, #808080);
-  border-radius: 4px; padding: 4px 10px 5px; background: var(--jp-layout-color1, #fff); min-height: 66px;
+  border-radius: 4px; padding: 3px 8px 4px; background: var(--jp-layout-color1, #fff); min-height: 64px;
   line-height: 1.25; box-sizing: border-box; }
 .qk-card.qk-good { --qk-mark: #009E73; } .qk-card.qk-alarm { --qk-mark: #D55E00; }
 .qk-card .qk-name { font-size: 12px; color: var(--jp-ui-font-color2, #555); }
-.qk-card .qk-number { font-size: 21px; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.qk-card .qk-number { font-size: 19px; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .qk-card .qk-small { font-size: 12px; color: var(--jp-ui-font-color2, #555); font-variant-numeric: tabular-nums; }
 .qk-status { font-size: 13px; line-height: 1.3; min-height: 17px; }
 .qk-log { height: 118px; overflow-y: auto; font-size: 12.5px; line-height: 1.45; box-sizing: border-box;
   border: 1px solid var(--jp-border-color2, #ccc); border-radius: 4px; padding: 4px 8px;
   background: var(--jp-layout-color1, #fff); }
 .qk-log time { color: var(--jp-ui-font-color2, #555); font-variant-numeric: tabular-nums; }
-.qk-message { min-height: 18px; font-size: 12.5px; line-height: 1.3; }
+.qk-message { font-size: 12.5px; line-height: 1.3; }
 .qk-bench .widget-html-content, .qk-bench .jupyter-widgets { line-height: inherit; }
 .qk-bench .widget-html > .widget-html-content { width: 100%; }
 </style>"""
@@ -48,7 +49,7 @@ class Readout:
         """Forget the last run."""
         self.state = "ready"                   # ready, running, paused, stopping, ended
         self.words = "Ready."
-        self.fraction = 0.0
+        self.fraction, self._made = 0.0, 0     # of the present block; secret bits of the blocks before it
         self._clock, self._block, self._report = None, None, None
 
     def take(self, event):
@@ -60,18 +61,21 @@ class Readout:
         elif event.step == "clock":
             self._clock = values
         elif event.step == "block":
+            if self._block and not any(values["rates_hz"]) and values["time_s"] <= self._block["time_s"]:
+                values = values | {"rates_hz": self._block["rates_hz"]}    # told at the end; covers no further time
             self._block = values
             self.fraction = (values["time_s"] / self.seconds if self.seconds
                              else values["sifted_key_bits"] / self.block_key_bits)
             self.words = f"Collecting detections: {values['time_s']:.1f} s of link time."
         elif event.step == "reconcile":
-            self.fraction = values["done"] / values["total"] if values["total"] else 1.0
-            self.words = f"Correcting errors: frame {values['done']} of {values['total']}."
+            self.words = (f"Correcting errors: {amount(values['rounds'])} rounds, {amount(values['leak_bits'])} parities "
+                          "said aloud.")
         elif event.step == "amplify":
-            self.words = "Compressing to a secret key \u2026"
+            self._made += values["secret_bits"]
+            self.words = "Compressed to a secret key."
         elif event.step == "end":
             self._report, self.state, self.fraction = values["report"], "ended", 1.0
-            bits = self._report.get("secret_bits")
+            bits = self._report["secret_bits"]
             self.words = f"Done: {amount(bits)} secret bits." if bits else "Ended without a key; the log says why."
         elif event.step == "error":
             self.state, self.words = "ended", f"Ended: {values['message']}"
@@ -79,20 +83,20 @@ class Readout:
     @property
     def status(self):
         """The status line as HTML that screen readers announce."""
-        words = {"paused": f"Paused. {self.words}", "stopping": "Stopping \u2026"}.get(self.state, self.words)
+        words = {"paused": f"Paused. {self.words}", "stopping": f"Stopping. {self.words}"}.get(self.state, self.words)
         return f'<div class="qk-status" role="status" aria-live="polite">{html.escape(words)}</div>'
 
     @property
     def cards(self):
         """The number cards as HTML."""
-        cards = (self._qber_card(), self._key_card(), self._rate_card(), self._sifted_card(), self._clock_card())
+        cards = (self._key_card(), self._qber_card(), self._rate_card(), self._sifted_card(), self._clock_card())
         return f'<div class="qk-cards">{"".join(cards)}</div>'
 
     def _qber_card(self):
         block = self._block
         if block is None or block["qber_test"] is None:
-            return _card("QBER, test basis", "\u2013", "nothing detected there yet", "qber")
-        interval = f"95 %: {100 * block['qber_low']:.2f} to {100 * block['qber_high']:.2f} %"
+            return _card("QBER, test basis", "\u2013", "nothing detected yet", "qber")
+        interval = f"95 %: {100 * block['qber_low']:.2f}\u2013{100 * block['qber_high']:.2f} %"
         if block["qber_test"] > self.abort_qber:
             return _card("QBER, test basis", f"{100 * block['qber_test']:.2f} %",
                          f"&#9650; above {100 * self.abort_qber:.3g} %: no key", "qber", "alarm")
@@ -100,31 +104,35 @@ class Readout:
 
     def _key_card(self):
         if self._report is not None:
-            bits = self._report.get("secret_bits") or 0
-            note = "equal on both sides" if bits else "no key; see the log"
-            return _card("Secret key", f"{amount(bits)} bits", note, "key", "good" if bits else "alarm")
-        name, block = "Secret key if stopped now", self._block
+            bits = self._report["secret_bits"]
+            return _card("Secret key", f"{amount(bits)} bits", "equal on both sides" if bits else
+                         "&#9650; no key; the log says why", "key", "good" if bits else "alarm")
+        block = self._block
+        before = f", {amount(self._made)} bits from blocks before" if self._made else ""
+        name = "Secret key if stopped now"
         if block is None or block["key_length"] is None:
-            return _card(name, "\u2013", "not enough detections yet", "key")
+            return _card(name, "\u2013", f"not enough detections yet{before}", "key")
         if block["key_length"]:
-            rate = block["key_length"] / block["time_s"] if block["time_s"] else 0.0
-            return _card(name, f"{amount(block['key_length'])} bits", si(rate, "bit/s"), "key", "good")
+            rate = block["key_length"] / block["time_s"] if block["time_s"] and not before else None
+            return _card(name, f"{amount(block['key_length'])} bits", f"{si(rate, 'bit/s')}" if rate else before[2:],
+                         "key", "good")
         missing = block["signed_length"]
-        return _card(name, "0 bits", "no key yet" if missing is None else f"{amount(-missing)} bits short", "key")
+        short = "no key yet" if missing is None else f"{amount(-missing)} bits short"
+        return _card(name, "0 bits", short + before, "key")
 
     def _rate_card(self):
         if self._block is None:
             return _card("Detections", "\u2013", "all detectors", "rate")
         rate = sum(self._block["rates_hz"])
-        return _card("Detections", si(rate, "/s"), f"in {self._block['time_s']:.1f} s of link time", "rate",
+        return _card("Detections", si(rate, "/s"), f"{self._block['time_s']:.1f} s of link time", "rate",
                      "good" if rate else "alarm")
 
     def _sifted_card(self):
         if self._block is None:
             return _card("Sifted key", "\u2013", f"a block has {si(self.block_key_bits, 'bit')}", "sifted")
         bits = self._block["sifted_key_bits"]
-        return _card("Sifted key", si(bits, "bit"), f"{100 * bits / self.block_key_bits:.0f} % of a block of "
-                     f"{si(self.block_key_bits, 'bit')}", "sifted", "good" if bits else "")
+        return _card("Sifted key", si(bits, "bit"), f"{100 * bits / self.block_key_bits:.0f} % of a block", "sifted",
+                     "good" if bits else "")
 
     def _clock_card(self):
         clock = self._clock
@@ -133,7 +141,7 @@ class Readout:
         if not clock["locked"]:
             return _card("Bob's clock", "not locked", "&#9650; see the log", "clock", "alarm")
         small = [f"{clock['offset_ppm']:+.2f} ppm"] if clock["offset_ppm"] is not None else []
-        small += [f"jitter {clock['jitter_ps']:.0f} ps"] if clock["jitter_ps"] else []
+        small += [f"σ {clock['jitter_ps']:.0f} ps"] if clock["jitter_ps"] else []
         return _card("Bob's clock", "locked", ", ".join(small), "clock", "good")
 
 

@@ -12,7 +12,7 @@ import traitlets
 
 from qkdlab.errors import BadInput
 
-__all__ = ["SettingsPanel"]
+__all__ = ["SettingsPanel", "arranged"]
 
 
 class SettingsPanel(traitlets.HasTraits):
@@ -46,11 +46,9 @@ class SettingsPanel(traitlets.HasTraits):
         self._following = False
         shown = fields if fields is not None else _paths(settings, self._fields)
         self.controls = {path: self._control(path, settings) for path in shown}
-        self._message = ipywidgets.HTML()
-        self._message.add_class("qk-message")
-        grid = ipywidgets.GridBox(list(self.controls.values()), layout=ipywidgets.Layout(
-            grid_template_columns="repeat(auto-fit, minmax(255px, 1fr))", grid_gap="2px 16px", width="auto"))
-        self.view = ipywidgets.VBox([grid, self._message])
+        self.message_line = ipywidgets.HTML()
+        self.message_line.add_class("qk-message")
+        self.view = ipywidgets.VBox([arranged(self.controls.values()), self.message_line])
         super().__init__(value=settings)
         for control in self.controls.values():
             control.observe(self._take, "value")
@@ -62,7 +60,7 @@ class SettingsPanel(traitlets.HasTraits):
     @property
     def message(self):
         """Why the controls' present combination was not taken; empty where it was."""
-        return html.unescape(re.sub("<[^>]*>", "", self._message.value))
+        return html.unescape(re.sub("<[^>]*>", "", self.message_line.value))
 
     def _repr_mimebundle_(self, **options):
         return self.view._repr_mimebundle_(**options)
@@ -107,7 +105,8 @@ class SettingsPanel(traitlets.HasTraits):
             control.disabled = change["new"]
 
     def _say(self, text):
-        self._message.value = f'<span role="alert">&#9888; {html.escape(text)}</span>' if text else ""
+        self.message_line.value = f'<span role="alert">&#9888; {html.escape(text)}</span>' if text else ""
+        self.message_line.layout.display = None if text else "none"
 
     # --------------------------------------------------------------------------------------------------- one control
 
@@ -141,13 +140,19 @@ class SettingsPanel(traitlets.HasTraits):
         raise TypeError(f"{path}: no control for a value of type {kind}; name its entries, or leave it out of `fields`")
 
 
+def arranged(controls):
+    """Controls side by side, as many as the page is wide enough for."""
+    return ipywidgets.GridBox(list(controls), layout=ipywidgets.Layout(
+        grid_template_columns="repeat(auto-fit, minmax(250px, 1fr))", grid_gap="0 16px", width="auto"))
+
+
 def _slider(kind, value, low, high, log):
     if kind is int:
         return ipywidgets.IntSlider(value=value, min=low, max=high)
     if log:
         return ipywidgets.FloatLogSlider(value=value, min=math.log10(low), max=math.log10(high), step=0.01,
-                                         readout_format=".3g")
-    return ipywidgets.FloatSlider(value=value, min=low, max=high, step=_round_step(high - low), readout_format=".4g")
+                                         readout_format=".3~g")
+    return ipywidgets.FloatSlider(value=value, min=low, max=high, step=_round_step(high - low), readout_format=".4~g")
 
 
 def _round_step(span):

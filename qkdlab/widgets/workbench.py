@@ -6,17 +6,21 @@ thread.
 """
 
 import threading
-from collections.abc import Mapping
 
 import ipywidgets
 
-from . import live
+from qkdlab.report import as_text
+
+from .live import FIGURES, feed, gains, grid, qber
 from .live_figure import LiveFigure
 from .logbook import Logbook
 from .readout import STYLE, Readout
-from .settings_panel import SettingsPanel
+from .settings_panel import SettingsPanel, arranged
+from .sources import recipes
 
 __all__ = ["Workbench"]
+
+_BUSY = ("running", "paused", "stopping")
 
 # which settings of a simulated link have a slider here, and its ends
 _KNOBS = {
@@ -33,40 +37,43 @@ class Workbench:
 
     Parameters
     ----------
-    session : Session, or callable that returns a Session, or dict of str to such a callable
-        A callable is asked for a new session at each start. A dict makes a switch between several sources, the first
-        of which is chosen.
+    session : Session or callable that returns one, optional
+        A callable is asked for a new session at each start; a Session runs once.
+    simulated, replayed, live
+        Sources to switch between, as :func:`qkdlab.widgets.sources.recipes` takes them.
     seconds : float, optional
-        Link time after which a run ends by itself; absent: it runs until it is stopped.
+        Link time after which a run ends by itself; absent: it runs until it is stopped, a recording to its end.
     plots : sequence of str
         Names from :data:`qkdlab.widgets.live.FIGURES`, in the order they are shown.
+    **options
+        ``seed``, ``distill``, ``block_seconds``, ``pace`` (link seconds per second; None: as fast as it goes).
     """
 
-    def __init__(self, session, *, seconds=None, plots=("qber", "key_length", "rates", "gains", "arrivals")):
-        self._makers = dict(session) if isinstance(session, Mapping) else {"": session}
-        self._seconds, self._plot_names = seconds, tuple(plots)
+    def __init__(self, session=None, *, simulated=None, replayed=None, live=None, seconds=None, plots=None, **options):
+        self._recipes = recipes(session, simulated, replayed, live, **options)
+        self._seconds, self._plot_names = seconds, tuple(plots or FIGURES)
         self._lock = threading.Lock()
-        self._used = False
+        self.session, self.panels, self._figure = None, {}, None
+        self._readout, self._logbook, self._plots = Readout(), Logbook(), []
         self._build()
-        self._choose(next(iter(self._makers)))
+        self._choose(next(iter(self._recipes)))
 
     # ------------------------------------------------------------------------------------------------- what one can do
 
     def start(self):
         """Start a run with the settings that the controls show. Returns at once."""
-        if self._readout.state in ("running", "paused", "stopping"):
+        if self._readout.state in _BUSY:
             return
         try:
-            if self._used:
-                self._connect(self._new_session())
+            if not self._fresh:
+                self._connect(self._make())
+            self._fresh = False
             self._apply()
-            self._used = True
-            self._readout.state = "running"
+            self._readout.reset()
+            self._readout.state, self._readout.words = "running", "Starting \u2026"
             self.session.start(self._seconds)
         except (ValueError, RuntimeError, OSError) as error:
-            self._readout.state = "ended"
-            self._readout.words = f"Cannot start: {error}"
-            self._logbook.write(self._readout.words, "warning")
+            self._refuse(f"Cannot start: {error}")
         self._figure.touch()
 
     def stop(self):
@@ -90,10 +97,17 @@ class Workbench:
         """Block until the run has ended. Returns whether it has. For scripts: in a notebook it holds up the buttons."""
         return self.session.wait(timeout)
 
+    def report(self):
+        """The last run's report in words."""
+        if self.session is None or self.session.report is None:
+            return "No run has ended yet: press Start, then Stop, and ask again."
+        return as_text(self.session.report)
+
     def close(self):
         """Stop the run and remove the workbench from the page."""
-        self.session.stop()
-        self._unsubscribe()
+        if self.session is not None:
+            self.session.stop()
+        self._disconnect()
         self._figure.close()
         self.view.close()
 
@@ -102,61 +116,90 @@ class Workbench:
 
     # --------------------------------------------------------------------------------------------------- the session
 
-    def _new_session(self):
-        maker = self._makers[self._chosen]
-        return maker() if callable(maker) else maker
+    def _make(self):
+        """A session of the chosen source with the settings that the controls show."""
+        return self._recipes[self._chosen]({part: panel.value for part, panel in self.panels.items()})
 
     def _choose(self, name):
-        """Make a session of this source and the controls and figures that fit it."""
-        self._chosen = name
-        session = self._new_session()
+        """Make a session of this source, and the controls that fit it."""
+        self._chosen, self.panels, self._fresh = name, {}, False
+        self._disconnect()
+        try:
+            session = self._make()
+        except (ValueError, OSError) as error:
+            self._draw(None)
+            self._refuse(f"This source cannot be used: {error}")
+            return
         source = session.source
-        self.panels = {part: SettingsPanel(getattr(source, part), **knobs) for part, knobs in _KNOBS.items()
-                       if hasattr(source, "update") and hasattr(source, part)}
+        if hasattr(source, "update"):
+            self.panels = {part: SettingsPanel(getattr(source, part), **_fitting(knobs, getattr(source, part)))
+                           for part, knobs in _KNOBS.items() if hasattr(source, part)}
         for part, panel in self.panels.items():
             panel.observe(lambda change, part=part: self._turned(part), "value")
-        distill = session.distill
-        self._logbook = Logbook(distill.abort_qber)
-        self._readout = Readout(distill.abort_qber, distill.block_key_bits, self._seconds)
-        makers = {"qber": lambda: live.qber(distill.abort_qber),
-                  "gains": lambda: live.gains(source.source.intensities)}
-        self._plots = [makers.get(plot, live.FIGURES[plot])() for plot in self._plot_names]
-        if getattr(self, "_figure", None) is not None:
-            self._figure.close()
-        self._figure = LiveFigure(live.grid(self._plots), label="live plots of the session", before_frame=self._show)
-        self._right.children = [self._figure]
-        self._knobs.children = [p.view for p in self.panels.values()] or [self._fixed]
+        lines = ipywidgets.VBox([panel.message_line for panel in self.panels.values()],
+                                layout=ipywidgets.Layout(min_height="20px"))     # their place is kept: nothing jumps
+        self._knobs.children = [arranged([c for p in self.panels.values() for c in p.controls.values()]),
+                                lines] if self.panels else [self._fixed]
+        self._logbook = Logbook(session.distill.abort_qber)
         self._connect(session)
-        self._used = False
-        self._figure.touch()
+        self._fresh = True
 
     def _connect(self, session):
-        if getattr(self, "session", None) is not None:
-            self._unsubscribe()
+        """Listen to this session; draw anew where the old figures do not fit it."""
+        before = self.session
+        self._disconnect()
         self.session = session
         self._unsubscribe = session.subscribe(self._on_event)
+        if before is None or (before.source.source, before.distill) != (session.source.source, session.distill):
+            self._draw(session)
+
+    def _disconnect(self):
+        if self.session is not None:
+            self._unsubscribe()
+        self.session = None
+
+    def _draw(self, session):
+        """New figures and cards."""
+        if session is None:
+            self._readout, self._plots = Readout(), []
+        else:
+            distill = session.distill
+            self._readout = Readout(distill.abort_qber, distill.block_key_bits, self._seconds)
+            fitted = {"qber": lambda: qber(distill.abort_qber),
+                      "gains": lambda: gains(session.source.source.intensities)}
+            self._plots = [fitted.get(name, FIGURES[name])() for name in self._plot_names]
+        if self._figure is not None:
+            self._figure.close()
+        self._figure = LiveFigure(grid(self._plots), label="live plots of the session", before_frame=self._show)
+        self._right.children = [self._figure]
+        self._figure.touch()
+
+    def _refuse(self, words):
+        self._readout.state, self._readout.words = "ended", words
+        self._logbook.write(words, "warning")
 
     def _apply(self):
-        """Give a simulated link the settings that the controls show."""
-        if self.panels:
-            self.session.source.update(**{part: panel.value for part, panel in self.panels.items()})
+        """A link that was made elsewhere learns what the controls show."""
+        turned = {part: panel.value for part, panel in self.panels.items() if part != "source"}
+        if turned:
+            self.session.source.update(**turned)
 
     def _turned(self, part):
-        if part == "source" and self._readout.state in ("running", "paused"):
+        """A control was moved: a link that is running follows at once, as far as it can."""
+        if self._readout.state not in ("running", "paused"):
+            self._fresh = False                # the next start makes a link with these settings
+        elif part == "source":
+            self._fresh = False
             self._logbook.write("New intensities take effect at the next start.")
             self._figure.touch()
-            return
-        try:
+        else:
             self.session.source.update(**{part: self.panels[part].value})
-        except ValueError as error:
-            self._logbook.write(str(error), "warning")
-            self._figure.touch()
 
     def _on_event(self, event):                # on the session's thread
         with self._lock:
             self._readout.take(event)
             self._logbook.take(event)
-        live.feed(self._figure, self._plots, event)
+        feed(self._figure, self._plots, event)
         self._figure.touch()
 
     # -------------------------------------------------------------------------------------------------------- the page
@@ -167,7 +210,7 @@ class Workbench:
             state, shown = readout.state, (readout.status, readout.cards, self._logbook.html(), readout.fraction)
         self._status.value, self._cards.value, self._log.value = shown[:3]
         self._progress.value = min(1.0, max(0.0, shown[3]))
-        busy = state in ("running", "paused", "stopping")
+        busy = state in _BUSY
         self._start.disabled = self._switch.disabled = busy
         self._stop.disabled = self._pause.disabled = state not in ("running", "paused")
         resume = state == "paused"
@@ -182,13 +225,13 @@ class Workbench:
                                                                                            width="auto"))
         self._progress.add_class("qk-progress")
         self._switch = ipywidgets.ToggleButtons(
-            options=list(self._makers), tooltips=[f"Take {name}" for name in self._makers])
+            options=list(self._recipes), tooltips=[f"Take the {name} source" for name in self._recipes])
         self._switch.style.button_width = "auto"
         self._switch.add_class("qk-source")
         self._switch.observe(lambda change: self._choose(change["new"]), "value")
-        self._switch.layout.display = None if len(self._makers) > 1 else "none"
+        self._switch.layout.display = None if len(self._recipes) > 1 else "none"
         self._status, self._cards, self._log = (ipywidgets.HTML() for _ in range(3))
-        self._fixed = ipywidgets.HTML("A recording: what was sent is fixed, so there is nothing to turn here.")
+        self._fixed = ipywidgets.HTML("What is sent is not made here, so there is nothing to turn.")
         self._knobs = ipywidgets.VBox()
         buttons = ipywidgets.HBox([self._start, self._pause, self._stop, self._progress],
                                   layout=ipywidgets.Layout(flex="1 1 420px", align_items="center"))
@@ -202,6 +245,12 @@ class Workbench:
         self.view = ipywidgets.VBox([ipywidgets.HTML(STYLE), header, self._status, body],
                                     layout=ipywidgets.Layout(grid_gap="6px"))
         self.view.add_class("qk-bench")
+
+
+def _fitting(knobs, settings):
+    """The knobs of those intensities that there are."""
+    fields = [f for f in knobs["fields"] if "." not in f or int(f.split(".")[1]) < len(settings.intensities)]
+    return {**knobs, "fields": fields}
 
 
 def _button(words, icon, style, tooltip, css_class, action):
