@@ -65,8 +65,8 @@ def expected_qber(counts):
 
 
 def efficiency(leak_bits, n, errors):
-    """f = leak / (n h(actual error rate)); None where there was no error to correct."""
-    if not errors:
+    """f = leak / (n h(actual error rate)); None where there was nothing to learn: no error, or nothing but errors."""
+    if not 0 < errors < n:
         return None
     q = errors / n
     return leak_bits / (n * -(q * np.log2(q) + (1 - q) * np.log2(1 - q)))

@@ -20,13 +20,21 @@ def main(argv=None):
         arguments = _parser().parse_args(argv)
         return arguments.run(arguments) or 0
     except BadInput as error:
-        print(f"qkdlab: {error}", file=sys.stderr)
-        return 2
+        return _refuse(error)
     except KeyboardInterrupt:
         print("qkdlab: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
         return 0
+    except OSError as error:                     # a folder that cannot be written, a full disk
+        where = f"{error.filename}: " if error.filename else ""
+        return _refuse(f"{where}{error.strerror or error}")
+
+
+def _refuse(why):
+    """One line, whatever a file's name holds."""
+    print("qkdlab: " + " ".join(str(why).splitlines()), file=sys.stderr)
+    return 2
 
 
 class _Parser(argparse.ArgumentParser):
@@ -198,7 +206,7 @@ def _keylength(arguments):
         document = json.loads(pathlib.Path(arguments.counts).read_text())
     except OSError as error:
         raise BadInput(error.strerror, where=arguments.counts) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"not valid JSON: {error}", where=arguments.counts) from None
     result = proofs.keylength(document, where=arguments.counts)
     print(json.dumps(result, allow_nan=False) if arguments.json else keylength_text(result))

@@ -161,7 +161,7 @@ class PulseTrain:
     """What Alice prepared in consecutive slots. Alice only."""
 
     first_slot: int
-    symbols: np.ndarray          # uint8 (N,)
+    symbols: np.ndarray = field(repr=False)      # uint8 (N,)
 
     def __post_init__(self):
         _array(self, "symbols", np.uint8)
@@ -190,7 +190,7 @@ class TimeTags:
     """A stretch of detector clicks in time order. Bob only."""
 
     time_ps: np.ndarray          # int64 (M,), non-decreasing
-    channel: np.ndarray          # uint8 (M,), input number
+    channel: np.ndarray = field(repr=False)      # uint8 (M,), input number
     lost: int = 0                # clicks that the tagger says it lost within this stretch
 
     def __post_init__(self):
@@ -209,7 +209,7 @@ class Clicks:
 
     slot: np.ndarray             # int64 (K,), strictly increasing
     basis: np.ndarray            # uint8 (K,)
-    outcome: np.ndarray          # uint8 (K,)
+    outcome: np.ndarray = field(repr=False)      # uint8 (K,)
 
     def __post_init__(self):
         _array(self, "slot", np.int64)
@@ -331,7 +331,7 @@ class Event:
 
 def as_table(value):
     """Dataclasses, arrays and numpy scalars as plain values, for JSON. Refuses key bits."""
-    if isinstance(value, Bits | SecretKey | SiftedKey):
+    if isinstance(value, Bits | SecretKey | SiftedKey | PulseTrain | TimeTags | Clicks):
         raise TypeError(f"a {type(value).__name__} is never written out")
     if dataclasses.is_dataclass(value):
         return {f.name: as_table(getattr(value, f.name)) for f in dataclasses.fields(value)}

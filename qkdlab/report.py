@@ -16,7 +16,10 @@ def as_text(report):
     str
     """
     clock, counts, bound = report["clock"], report["counts"], report["bound"]
-    lines = [f"Detections  {report['tags']:,} time tags, {report['clicks']:,} of them inside the gate"]
+    warnings = report["warnings"]
+    lines = [*(f"WARNING     {w}" for w in warnings[:5]),
+             *([f"WARNING     and {len(warnings) - 5} more, see --json"] if len(warnings) > 5 else []),
+             f"Detections  {report['tags']:,} time tags, {report['clicks']:,} of them inside the gate"]
     if clock["locked"]:
         lines.append(f"Clock       {clock['rate_hz']:,.1f} Hz found from the tags ({clock['offset_ppm']:+.3f} ppm), "
                      f"visibility {clock['visibility']:.2f}, gate {clock['gate_ps']:,} ps")

@@ -25,6 +25,7 @@ import numpy as np
 from . import __version__, datatypes
 from .accounting import Agreement, bound_now
 from .classical_channel import ChannelClosed, LocalChannel
+from .datasets.recording import Tally
 from .datatypes import DecoyCounts, DistillSettings, Event
 from .errors import BadInput
 from .parties import Alice, Bob, from_system, replayed
@@ -66,6 +67,7 @@ class Session:
         self._block_seconds, self._pace = block_seconds, pace
         self._stop, self._go, self._done = threading.Event(), threading.Event(), threading.Event()
         self._go.set()
+        self._tally = Tally()
         self._subscribers, self._thread, self._failure = [], None, None
 
     @property
@@ -157,7 +159,8 @@ class Session:
             bob.hello()
             receiver = _Receiver(self, bob, draw)
             for tags in self._blocks(seconds):
-                self._go.wait()
+                while not self._stop.is_set() and not self._go.wait(0.1):        # a pause after a stop holds nothing
+                    pass
                 receiver.take(tags)
                 if self._stop.is_set():
                     break
@@ -176,7 +179,7 @@ class Session:
     def _blocks(self, seconds):
         """Bob's tags, at the asked pace."""
         if hasattr(self.source, "tag_blocks"):
-            blocks = self.source.tag_blocks()
+            blocks = self.source.tag_blocks(tally=self._tally)
         else:
             seconds = float("inf") if seconds is None else seconds
             blocks = self.source.blocks(seconds, self._block_seconds)
@@ -231,6 +234,12 @@ class _Receiver:
         self._held = [] if not source.simulated and not hasattr(source, "tag_blocks") else None
         self._span_ps = None
         self._told_clock = None
+
+    @property
+    def warnings(self):
+        """Tags that gave no clicks, and why."""
+        return [f"from {s.start_ps * 1e-12:.6f} s to {s.stop_ps * 1e-12:.6f} s of Bob's clock: {s.reason}"
+                for s in self._synchroniser.lost_stretches]
 
     @property
     def clock(self):
@@ -330,8 +339,8 @@ def _assumed(source, seed):
         assumed.append("announced stretch by stretch while the simulated link ran, for the live view: its Eve does not "
                        "adapt to announcements, a real one might")
     if seed:
-        assumed.append("replay: the hash seeds are expanded from a public 256-bit seed (SHAKE-256), which holds "
-                       "computationally, not information-theoretically")
+        assumed.append("replay: the hash seeds and the bits of double clicks are expanded from a public 256-bit seed "
+                       "(SHAKE-256), which holds computationally, not information-theoretically")
     if source.simulated:
         assumed.append("simulated: both parties' records came from one program; the key is for study only")
     return assumed
@@ -364,7 +373,8 @@ def _report(session, receiver, alice, bob, provenance):
     leak = sum(r.reconciliation["leak_bits"] for r in reports if r.reconciliation)
     n = sum(int(r.counts.clicks[:, 0].sum()) for r in done)
     errors = sum(int(r.counts.errors[:, 0].sum()) for r in done)
-    reason = None if good else (receiver.clock.reason if not receiver.clock.locked else last.bound.reason)
+    # Why the clock was lost in the end explains nothing where there were clicks before.
+    reason = None if good else last.bound.reason if receiver.clicks else receiver.clock.reason or last.bound.reason
     return datatypes.as_table({
         "secret_bits": sum(r.secret_bits for r in good),
         "alice_key_sha256": alice.sha256(), "bob_key_sha256": bob.sha256(),
@@ -375,15 +385,26 @@ def _report(session, receiver, alice, bob, provenance):
         "leak_bits": leak,
         "f_ec": last.reconciliation["f_ec"] if last.reconciliation else None,
         "rounds": sum(r.reconciliation["rounds"] for r in reports if r.reconciliation),
-        "epsilons": last.bound.epsilons,
+        "epsilons": _spent(reports),
         "ledger": _ledger(reports, receiver.bob.channel),
         "blocks": [{"block": r.block, "secret_bits": r.secret_bits, "key_id": r.key_id, "reason": r.bound.reason,
                     "reconciliation": r.reconciliation, "bound": r.bound} for r in reports],
         "clock": receiver.clock, "tags": receiver.tags, "clicks": receiver.clicks, "lost_tags": receiver.lost,
         "seconds": {step: round(s, 6) for step, s in receiver.seconds.items()},
+        "warnings": [*getattr(session.source, "warnings", ()), *session._tally.warnings, *receiver.warnings],
         "settings_sha256": session.agreement.digest(),
         "provenance": provenance, "recording": _title(session.source),
     })
+
+
+def _spent(reports):
+    """Failure probabilities of the whole key: those of its blocks add up, also of blocks that were analysed in vain."""
+    def total(tables):
+        names = dict.fromkeys(name for table in tables for name in table)
+        return {name: total([t[name] for t in tables if name in t]) if isinstance(tables[0].get(name), dict)
+                else sum(t.get(name, 0.0) for t in tables) for name in names}
+
+    return total([r.bound.epsilons for r in reports if r.bound.epsilons] or [{}])
 
 
 def _ledger(reports, channel):

@@ -124,8 +124,26 @@ def test_bad_counts(capsys, tmp_path, change, says):
     assert "counts.json" in (run(capsys, "keylength", file)[2])
 
 
+def test_places_that_cannot_be_written(capsys, recorded, tmp_path):
+    """No traceback: the file and the system's complaint in one line, and nothing left behind."""
+    long = tmp_path / ("a" * 300 + ".h5")
+    refused(capsys, "simulate", LINK, "-o", long, "--seconds", 0.01, says="too long")
+    refused(capsys, "simulate", LINK, "-o", long.with_suffix(""), "--seconds", 0.01, "--format", "ptu", says="too long")
+    refused(capsys, "convert", recorded, long.with_suffix(".npz"), says="too long")
+    if pathlib.Path("/proc").is_dir():           # a folder in which nobody may make files, not even root
+        refused(capsys, "convert", recorded, "/proc/x.npz", says="/proc/")
+        refused(capsys, "simulate", LINK, "-o", "/proc/x.h5", "--seconds", 0.01, says="/proc/x.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_complaint_is_one_line_whatever_the_name(capsys, tmp_path):
+    refused(capsys, "inspect", tmp_path / "two\nlines.ptu", says="two lines.ptu")
+
+
 def test_json_that_is_none(capsys, tmp_path):
     file = tmp_path / "counts.json"
+    file.write_text("[" * 100_000)
+    refused(capsys, "keylength", file, says="not valid JSON")
     file.write_text("{")
     refused(capsys, "keylength", file, says="not valid JSON")
 

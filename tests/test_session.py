@@ -17,7 +17,7 @@ from qkdlab.accounting import Agreement
 from qkdlab.bits import Bits
 from qkdlab.choices import RecordedChoices, StoredPattern
 from qkdlab.classical_channel import LocalChannel, SocketChannel
-from qkdlab.datatypes import Clicks, DistillSettings, SourceSettings
+from qkdlab.datatypes import Clicks, DistillSettings, SourceSettings, TimeTags
 from qkdlab.errors import BadInput
 from qkdlab.parties import Alice, Bob, replayed
 from qkdlab.session import Session, _secret_slots
@@ -149,6 +149,9 @@ def test_blocks_close_at_the_declared_size():
     report = Session(make_link(), distill, block_seconds=0.01).run(seconds=0.1)
     assert len(report["blocks"]) > 1
     assert sum(b["secret_bits"] for b in report["blocks"]) == report["secret_bits"]
+    # the key of many blocks fails if any of them does
+    assert report["epsilons"]["eps_sec"] == pytest.approx(1e-6 * len(report["blocks"]))
+    assert sum(report["epsilons"]["eps_sec_parts"].values()) == pytest.approx(report["epsilons"]["eps_sec"])
     assert len({b["key_id"] for b in report["blocks"] if b["key_id"]}) == sum(bool(b["key_id"]) for b in report["blocks"])
 
 
@@ -197,6 +200,57 @@ def test_stop_pause_and_events():
         session.start()
 
 
+def test_a_pause_after_a_stop_holds_nothing():
+    session, busy = Session(make_link(), block_seconds=0.005), threading.Event()
+
+    def listen(event):
+        if event.step == "block" and not busy.is_set():
+            session.pause()
+            session.stop()
+            session.pause()
+            busy.set()
+
+    session.subscribe(listen)
+    session.pause()
+    session.start()
+    assert not session.wait(0.3)
+    session.resume()
+    assert session.wait(60) and session.report
+
+
+def test_what_is_amiss_with_a_recording_is_reported(recording, tmp_path):
+    """A key may come of what is left, but not without a word."""
+    import shutil
+
+    from qkdlab.report import as_text
+
+    cut = tmp_path / "run"
+    shutil.copytree(recording, cut)
+    with (cut / "bob.ptu").open("r+b") as file:
+        file.truncate((cut / "bob.ptu").stat().st_size - 4002)
+    report = Session(qkdlab.open(cut)).run()
+    assert any("the header promises" in w for w in report["warnings"])
+    assert any("inside a record" in w for w in report["warnings"])
+    assert "WARNING     the header promises" in as_text(report)
+
+
+def test_the_reason_is_the_blocks_even_if_the_light_goes_out_later():
+    link = make_link(eve=1.0)
+
+    class Fading:
+        simulated, source, sync, receiver, choices = True, link.source, link.sync, link.receiver, link.choices
+
+        def blocks(self, seconds, block_seconds):
+            tags = next(iter(link.blocks(0.05, 0.05)))
+            yield tags
+            start, end = int(tags.time_ps[-1]), int(tags.time_ps[-1]) + 2 * 10**11
+            yield TimeTags(np.sort(np.random.default_rng(0).integers(start, end, 4000)), np.zeros(4000, np.uint8))
+
+    report = Session(Fading()).run()
+    assert "abort line" in report["reason"]
+    assert report["warnings"] and "s of Bob's clock: " in report["warnings"][-1]
+
+
 def test_no_key_bits_in_events_or_report():
     """Whatever is told or reported can be turned to JSON, which refuses key bits."""
     from qkdlab.datatypes import as_table
@@ -210,12 +264,17 @@ def test_no_key_bits_in_events_or_report():
         as_table({"key": Bits.from_numpy([1, 0, 1])})
 
 
-def run_parties(choices, agreement, clicks_of_bob, tamper=None):
-    """Both parties on perfect clicks; `tamper(kind, payload)` may change what Alice says."""
+def run_parties(choices, agreement, clicks_of_bob, tamper=None, more_bits=("", 0)):
+    """Both parties on perfect clicks; `tamper(kind, payload)` may change what Alice says, `more_bits` (kind, number)
+    what she declares of it."""
     ends = LocalChannel.pair()
-    if tamper:
-        send = ends[0].send
-        ends[0].send = lambda kind, payload=b"", key_bits=0: send(kind, tamper(kind, payload), key_bits=key_bits)
+    send = ends[0].send
+
+    def say(kind, payload=b"", key_bits=0):
+        send(kind, tamper(kind, payload) if tamper else payload,
+             key_bits=key_bits + (more_bits[1] if kind == more_bits[0] else 0))
+
+    ends[0].send = say
     alice, bob = Alice(choices, agreement, ends[0]), Bob(agreement, ends[1])
     thread = threading.Thread(target=alice.serve, daemon=True)
     thread.start()
@@ -233,7 +292,7 @@ def perfect():
     link = make_link()
     rng = np.random.default_rng(0)
     symbols = link.choices.train(1 << 12, 1 << 15).symbols          # slots after a header
-    choices = RecordedChoices(link.source, None, symbols)
+    choices = RecordedChoices(link.source, None, symbols, first_slot=1 << 12)
     chance = np.array([0.9, 0.35, 0.004])[symbols >> 2]
     slot = np.flatnonzero(rng.random(len(symbols)) < chance)
     basis = (rng.random(len(slot)) < 0.3).astype(np.uint8)
@@ -241,7 +300,7 @@ def perfect():
     wrong = ((symbols[slot] >> 1) & 1) != basis
     outcome[wrong] = rng.integers(0, 2, wrong.sum())
     agreement = Agreement(link.source, link.sync, link.receiver, DistillSettings(eps_sec=1e-6))
-    return choices, agreement, Clicks(slot, basis, outcome.astype(np.uint8))
+    return choices, agreement, Clicks(slot + (1 << 12), basis, outcome.astype(np.uint8))
 
 
 def test_a_failed_verification_gives_no_key(perfect):
