@@ -25,7 +25,7 @@ import numpy as np
 from . import __version__, datatypes
 from .accounting import Agreement, bound_now
 from .classical_channel import ChannelClosed, LocalChannel
-from .datasets.recording import Tally
+from .datasets.recording import Recording, Tally
 from .datatypes import Clicks, DecoyCounts, DistillSettings, Event
 from .errors import BadInput
 from .parties import Alice, Bob, from_system, replayed
@@ -181,7 +181,8 @@ class Session:
     def _blocks(self, seconds):
         """Bob's tags, at the asked pace."""
         if hasattr(self.source, "tag_blocks"):
-            blocks = self.source.tag_blocks(tally=self._tally)
+            tally = {"tally": self._tally} if isinstance(self.source, Recording) else {}
+            blocks = self.source.tag_blocks(**tally)
         else:
             seconds = float("inf") if seconds is None else seconds
             blocks = self.source.blocks(seconds, self._block_seconds)

@@ -168,6 +168,20 @@ def test_blocks_do_not_depend_on_how_the_tags_are_cut(recording):
     assert [b["secret_bits"] for b in reports[0]["blocks"]] == [b["secret_bits"] for b in reports[1]["blocks"]]
 
 
+def test_a_recording_watched_in_stretches_gives_the_same_key(recording, report):
+    """What a workbench does: anything with `tag_blocks()` is a source."""
+    run = qkdlab.open(recording)
+
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(run, name)
+
+        def tag_blocks(self):
+            return run.tag_blocks(10_000)
+
+    assert Session(Watched()).run()["alice_key_sha256"] == report["alice_key_sha256"]
+
+
 def test_a_dark_link_says_why_there_is_no_key():
     report = Session(make_link(extra_loss_db=90.0)).run(seconds=0.05)
     assert report["secret_bits"] == 0 and not report["clock"]["locked"] and report["reason"]
