@@ -25,14 +25,16 @@ import numpy as np
 from . import __version__, datatypes
 from .accounting import Agreement, bound_now
 from .classical_channel import ChannelClosed, LocalChannel
-from .datasets.recording import Tally
-from .datatypes import DecoyCounts, DistillSettings, Event
+from .datasets.recording import Recording, Tally
+from .datatypes import Clicks, DecoyCounts, DistillSettings, Event
 from .errors import BadInput
 from .parties import Alice, Bob, from_system, replayed
 from .postprocessing.estimate import qber_interval
 from .postprocessing.synchronise import Synchroniser
 
 __all__ = ["Session"]
+
+BLOCK_STEP = 4096            # clicks
 
 
 class Session:
@@ -179,7 +181,8 @@ class Session:
     def _blocks(self, seconds):
         """Bob's tags, at the asked pace."""
         if hasattr(self.source, "tag_blocks"):
-            blocks = self.source.tag_blocks(tally=self._tally)
+            tally = {"tally": self._tally} if isinstance(self.source, Recording) else {}
+            blocks = self.source.tag_blocks(**tally)
         else:
             seconds = float("inf") if seconds is None else seconds
             blocks = self.source.blocks(seconds, self._block_seconds)
@@ -255,8 +258,7 @@ class _Receiver:
         self.seconds["synchronise"] += time.perf_counter() - clock
         self._sift(clicks)
         self._tell(tags)
-        waiting = self.bob.sifted_key_bits if self._held is None else sum(map(len, self._held))
-        if waiting >= self._session.distill.block_key_bits:
+        if self._held is not None and sum(map(len, self._held)) >= self._session.distill.block_key_bits:
             self._close_block()
 
     def close(self):
@@ -271,10 +273,19 @@ class _Receiver:
             self._close_block()
 
     def _sift(self, clicks):
-        if self._held is None:
-            self._announce(clicks)
-        elif len(clicks):
-            self._held.append(clicks)
+        if self._held is not None:
+            self._held += [clicks] if len(clicks) else []
+            return
+        # A block may end at every BLOCK_STEP-th click only, so that how the tags came makes no difference to it.
+        full, begin = self._session.distill.block_key_bits, 0
+        while begin < len(clicks):
+            end = len(clicks)
+            if self.bob.sifted_key_bits + end - begin >= full:
+                end = min(end, begin + BLOCK_STEP - self.clicks % BLOCK_STEP)
+            self._announce(Clicks(*(getattr(clicks, name)[begin:end] for name in ("slot", "basis", "outcome"))))
+            begin = end
+            if not self.clicks % BLOCK_STEP and self.bob.sifted_key_bits >= full:
+                self._close_block()
 
     def _announce(self, clicks):
         if not len(clicks):
