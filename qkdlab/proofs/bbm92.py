@@ -3,8 +3,8 @@
 The pump makes n pairs with probability ``(n + 1) lam^n / (1 + lam)^(n + 2)``, lam = mu/2 being half the mean number of
 pairs per pulse. Neither the source nor its place need be trusted; both detectors must be alike in both bases.
 
-A finite block is analysed like a decoy block whose detections were all single photons (Tomamichel and Leverrier, Quantum
-1, 14 (2017)); the menu of this room has no such analysis yet. Arrays broadcast in every function.
+A finite block is analysed like a decoy block whose detections were all single photons (Tomamichel and Leverrier,
+Quantum 1, 14 (2017)); the menu of this room has no such analysis yet. Arrays broadcast in every function.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,7 @@
 """Device-independent key from a Bell test: Acin, Brunner, Gisin, Massar, Pironio and Scarani, PRL 98, 230501 (2007).
 
-Collective attacks, an endless block, no detection loophole (clicks that fail to come are outcomes, not losses). In a lab
-that trusts its devices the CHSH value is a witness of entanglement, and the key formula is that of
+Collective attacks, an endless block, no detection loophole (clicks that fail to come are outcomes, not losses). In a
+lab that trusts its devices the CHSH value is a witness of entanglement, and the key formula is that of
 :mod:`qkdlab.proofs.bbm92`. Arrays broadcast in every function.
 """
 

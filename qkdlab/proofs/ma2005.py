@@ -72,7 +72,8 @@ def bound(counts, source, security):
             reason = f"{private:,.0f} bits are private, but correction costs {leak:,.0f}"
     details = {"key": {"n_minus": key.minus, "n_plus": key.plus}, "test": {"n_minus": test.minus, "n_plus": test.plus},
                "n_key": n, "n_test": test.n, "qber_key": errors / n if n else None,
-               "f_ec": leak / (n * entropy) if entropy else security.f_ec, "composable": False}
+               "f_ec": leak / (n * entropy) if entropy else security.f_ec, "composable": False,
+               "length_kind": "asymptotic"}
     return Bound("ma2005", math.floor(signed) if reason is None else 0, signed, reason, key.s0, key.s1, test.s0,
                  test.s1, max(v1, 0.0), phi, leak, {}, (*WORDS, *ASSUMPTIONS), as_table(details))
 
@@ -97,7 +98,7 @@ def _errors(m, sent, source):
     return float(sent[0] * math.exp(-mu) * mu * (rate[1] - rate[2]) / (nu1 - nu2))
 
 
-# ------------------------------------------------------------------- infinitely many decoys: the single photons are known
+# ----------------------------------------------------------------- infinitely many decoys: the single photons are known
 
 
 def gains(mu, eta, y0, e_det):

@@ -1,8 +1,9 @@
 """Measurement-device-independent key, an endless block, with two decoys on either side.
 
 Alice and Bob both send; an untrusted station between them announces Bell measurements. The model of the link is that of
-Ma and Razavi, PRA 86, 062319 (2012); the bounds for three intensities mu > nu > omega on both sides and the rate are those
-of Xu, Curty, Qi and Lo, New J. Phys. 15, 113007 (2013). Key basis Z, test basis X. Arrays broadcast in every function.
+Ma and Razavi, PRA 86, 062319 (2012); the bounds for three intensities mu > nu > omega on both sides and the rate are
+those of Xu, Curty, Qi and Lo, New J. Phys. 15, 113007 (2013). Key basis Z, test basis X. Arrays broadcast in every
+function.
 
 The finite-size analysis (Curty et al., Nat. Commun. 5, 3732 (2014)) is not here: these rates are no keys.
 """
@@ -129,8 +130,8 @@ def yield_lower(gains, intensities):
 
     With ``W_ab = Q_ab e^(a+b)``::
 
-        {(mu^2-om^2)(mu-om) [W_nunu + W_omom - W_nuom - W_omnu] - (nu^2-om^2)(nu-om) [W_mumu + W_omom - W_muom - W_ommu]}
-        / {(mu-om)^2 (nu-om)^2 (mu-nu)}
+        {(mu^2-om^2)(mu-om) [W_nunu + W_omom - W_nuom - W_omnu] - (nu^2-om^2)(nu-om) [W_mumu + W_omom - W_muom -
+        W_ommu]} / {(mu-om)^2 (nu-om)^2 (mu-nu)}
 
     Parameters
     ----------
