@@ -91,7 +91,8 @@ def conclude(case):
         "single_photon_error": observed, "sampling_deviation": None if phi is None else phi - observed,
         "f_ec": leak / (key.n * entropy) if entropy else security.f_ec, "pa_bits": case.pa_bits, "cor_bits": cor_bits,
         "tails": security.tails, "sampling": security.sampling, "clamp": security.clamp,
-        "composable": security.sampling in PROVEN, "length_kind": "variable",
+        "vacuum_bits": float(key.s0) if case.vacuum else 0.0, "composable": security.sampling in PROVEN,
+        "length_kind": "variable",
     }
     return Bound(
         proof=case.proof, length=math.floor(signed) if reason is None else 0, signed_length=signed, reason=reason,
