@@ -22,6 +22,7 @@ from .entropy import entropy
 from .errors import BadInput
 from .postprocessing import reconcile, sift, verify
 from .postprocessing.amplify import amplify
+from .proofs.assumptions import RANDOM_CHOICES, Contradiction
 from .protocols import bb84
 
 _SLOTS = struct.Struct("<Q")     # how many secret slots a stretch of clicks covers
@@ -292,8 +293,8 @@ class Bob(_Party):
         if not self.sifted_key_bits:
             return "no detection in the key basis: is the shutter open?"
         if self._repeats_after and self._slots[1] - self._slots[0] >= self._repeats_after:
-            return (f"the sender's pattern repeats after {self._repeats_after:,} slots: bits sent twice are not secret; "
-                    "use a longer pattern or drawn choices")
+            return Contradiction(f"the sender's pattern repeats after {self._repeats_after:,} slots: bits sent twice are "
+                                 "not secret; use a longer pattern or drawn choices", RANDOM_CHOICES)
         qber = self.counts.qber(1)
         if qber is None:
             return "no detection in the test basis: without it nothing bounds what Eve knows"

@@ -9,7 +9,7 @@ from links import EXAMPLE_A, SOURCES, Link
 from qkdlab import proofs
 from qkdlab.datatypes import as_table
 from qkdlab.errors import BadInput
-from qkdlab.proofs import conclusion, fixed_length
+from qkdlab.proofs import assumptions, fixed_length
 from qkdlab.settings import from_table, to_table
 
 PROOFS = [p for p in SOURCES if p != "ma2005"]
@@ -29,7 +29,7 @@ def test_an_honest_run_gives_the_announced_length(proof):
     result = fixed_length.accept(expected, declared)
     assert result.length == declared.length and result.reason is None
     assert result.details["length_kind"] == "fixed" and result.details["variable_length"] == expected.length
-    assert result.assumptions[1].startswith("fixed length") and conclusion.VARIABLE_LENGTH not in result.assumptions
+    assert result.assumptions[1].startswith("fixed length") and assumptions.VARIABLE_LENGTH not in result.assumptions
     json.dumps(as_table(result), allow_nan=False)
 
 

@@ -11,7 +11,7 @@ from links import EXAMPLE_A, EXAMPLE_B, SOURCES, Link
 from qkdlab import proofs
 from qkdlab.datatypes import DecoyCounts, as_table
 from qkdlab.errors import BadInput
-from qkdlab.proofs import conclusion, imperfections, lim2014
+from qkdlab.proofs import assumptions, imperfections, lim2014
 from qkdlab.proofs.counts import from_document
 from qkdlab.proofs.crossing import last_positive
 from qkdlab.proofs.imperfections import Intervals, mismatch
@@ -119,8 +119,8 @@ def test_photon_number_splitting_within_the_intervals_gives_no_key():
 
 def test_words_about_the_intensities_are_replaced():
     bound = within_intervals("rusca2018", 0.02)
-    assert conclusion.EXACT_INTENSITIES in plain("rusca2018").assumptions
-    assert conclusion.EXACT_INTENSITIES not in bound.assumptions
+    assert assumptions.EXACT_INTENSITIES in plain("rusca2018").assumptions
+    assert assumptions.EXACT_INTENSITIES not in bound.assumptions
     assert any("[0.49, 0.51]" in words and "Wang" in words for words in bound.assumptions)
     assert any("error correction" in words for words in within_intervals("wiesemann2024", 0.02).assumptions)
     json.dumps(as_table(bound), allow_nan=False)
@@ -155,7 +155,7 @@ def test_equal_detectors_are_the_plain_bound(proof):
     bound = plain(proof)
     same = imperfections.efficiency_mismatch(bound, 1.0, dark_probability=1e-6)
     assert (same.length, same.phase_error, same.signed_length) == (bound.length, bound.phase_error, bound.signed_length)
-    assert conclusion.EQUAL_DETECTION not in same.assumptions and any("Tupkary" in w for w in same.assumptions)
+    assert assumptions.EQUAL_DETECTION not in same.assumptions and any("Tupkary" in w for w in same.assumptions)
 
 
 def test_larger_mismatch_never_gives_more_key():
@@ -279,7 +279,7 @@ def test_more_escaping_light_never_gives_more_key(proof):
     assert lengths[-1] == 0
     falls([imperfections.trojan_horse(bound, 1e-7, y).length for y in (1, 0.1, 0.01, 1e-3, 1e-4, 1e-6)])
     blocked = imperfections.trojan_horse(bound, 1e-2, 1e-3)
-    assert "phase error" in blocked.reason and conclusion.NO_SIDE_CHANNEL not in blocked.assumptions
+    assert "phase error" in blocked.reason and assumptions.NO_SIDE_CHANNEL not in blocked.assumptions
     assert any("Lucamarini" in words for words in blocked.assumptions)
 
 

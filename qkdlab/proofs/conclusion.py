@@ -4,35 +4,13 @@ import math
 from dataclasses import dataclass, field, replace
 
 from ..datatypes import Bound, as_table
+from .assumptions import ASSUMPTIONS, FINITE
 from .counts import Security, Source
 from .guards import inconsistency
 from .photons import Estimate, binary_entropy, error_entropy
 from .sampling import PROVEN, phase_error
 
-__all__ = ["ASSUMPTIONS", "Case", "conclude", "with_phase_error"]
-
-PHASE_RANDOM = "Alice's pulses are phase-randomised: to Eve each one is a Poisson mixture of photon numbers"
-EXACT_INTENSITIES = "the intensities and their probabilities are exactly those stated"
-RANDOM_CHOICES = "each choice of bit, basis and intensity is random and independent of all others"
-NO_SIDE_CHANNEL = ("nothing but the prepared state tells of these choices: no side channel, no correlation between "
-                   "pulses, no light sent in by Eve")
-EQUAL_DETECTION = ("a pulse is detected with the same probability in both bases, whatever Eve sends; double clicks got "
-                   "a random bit")
-LATE_ANNOUNCEMENT = "bases and intensities were announced only after the last detection of the block"
-AUTHENTICATED = "the classical channel is authenticated; its own failure probability comes on top"
-LEAK = "the error correction revealed no more than leak_bits, beside the verification hash that eps_cor pays for"
-ERROR_POSITIONS = ("what the correction gives away about where the keys differ is not charged: in many practical "
-                   "situations it costs nothing, in others it does (Tupkary and Lutkenhaus, PR Applied 20, 064040 "
-                   "(2023))")
-ASSUMPTIONS = (PHASE_RANDOM, EXACT_INTENSITIES, RANDOM_CHOICES, NO_SIDE_CHANNEL, EQUAL_DETECTION, LATE_ANNOUNCEMENT,
-               AUTHENTICATED, LEAK, ERROR_POSITIONS)
-
-COHERENT = "finite size, coherent attacks"
-VARIABLE_LENGTH = (
-    "variable length: the length is computed from the counts of this very block, which rests on the theorem of "
-    "Tupkary, Tan and Lutkenhaus (2024); a fixed-length claim would need thresholds agreed before the run")
-ONCE = "the block ended by a rule fixed beforehand, and it is analysed once, not again until it passes"
-FINITE = (COHERENT, VARIABLE_LENGTH, ONCE)
+__all__ = ["Case", "conclude", "with_phase_error"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import BadInput
 from ..settings import Settings, digest, setting, to_table
-from .conclusion import VARIABLE_LENGTH
+from .assumptions import VARIABLE_LENGTH
 from .photons import binary_entropy
 
 __all__ = ["FixedLength", "accept", "declare"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..datatypes import Bound, as_table
 from .arguments import share, within
-from .conclusion import ASSUMPTIONS
+from .assumptions import ASSUMPTIONS
 from .counts import require_intensities
 from .guards import inconsistency
 from .photons import Estimate, binary_entropy, error_entropy

@@ -21,7 +21,8 @@ from ...datatypes import as_table
 from ...errors import BadInput
 from ...settings import Settings, setting
 from .. import lim2014, rusca2018, wiesemann2024
-from ..conclusion import EXACT_INTENSITIES, Case, conclude
+from ..assumptions import EXACT_INTENSITIES
+from ..conclusion import Case, conclude
 from ..counts import checked, source_of
 from ..photons import Estimate, weighted
 from ..tails import expectation

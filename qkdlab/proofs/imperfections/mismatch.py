@@ -15,7 +15,8 @@ import math
 from ...errors import BadInput
 from .. import sampling
 from ..arguments import within
-from ..conclusion import EQUAL_DETECTION, with_phase_error
+from ..assumptions import EQUAL_DETECTION
+from ..conclusion import with_phase_error
 
 __all__ = ["efficiency_mismatch", "equalising"]
 

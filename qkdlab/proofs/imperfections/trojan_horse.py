@@ -8,7 +8,8 @@ settings be untouched (its assumption 3), so a finite-size bound changed this wa
 import numpy as np
 
 from ..arguments import share, within
-from ..conclusion import NO_SIDE_CHANNEL, with_phase_error
+from ..assumptions import NO_SIDE_CHANNEL
+from ..conclusion import with_phase_error
 
 __all__ = ["coin_imbalance", "trojan_horse", "trojan_phase_error"]
 
