@@ -52,6 +52,7 @@ def run_ledger(reports, channel, *, block_key_bits=0, stopped=False, lost_tags=0
         short = stopped and report is reports[-1] and int(report.counts.clicks[:, 0].sum()) < block_key_bits
         blocks.append(block_entry(report, stopped=short, lost_tags=lost_tags))
     keys = [b["epsilons"] for b in blocks if b["key_id"]]
+    together = {name: sum(k[name] for k in keys) for name in ("eps_sec", "eps_cor", "total")}
     done = [r.reconciliation for r in reports if r.reconciliation]
     return {
         "test_bits": sum(int(r.counts.clicks[:, 1].sum()) for r in reports),
@@ -61,8 +62,7 @@ def run_ledger(reports, channel, *, block_key_bits=0, stopped=False, lost_tags=0
         "transcript_bits": sum(r["transcript_bits"] for r in done),
         "said_by_bob_bytes": dict(channel.sent), "said_by_alice_bytes": dict(channel.heard),
         "key_bits_said": {k: v for k, v in channel.leaked.items() if v},
-        "epsilons": {"keys": len(keys), **{name: sum(k[name] for k in keys) for name in ("eps_sec", "eps_cor", "total")},
-                     "eps_auth": None},
+        "epsilons": {"keys": len(keys), **together, "eps_auth": None},
         "blocks": blocks,
     }
 
