@@ -25,6 +25,7 @@ from .entropy import entropy
 from .errors import BadInput
 from .postprocessing import reconcile, sift, verify
 from .postprocessing.amplify import amplify
+from .proofs.assumptions import RANDOM_CHOICES, Contradiction
 from .protocols import bb84
 
 _SLOTS = struct.Struct("<Q")     # how many secret slots a stretch of clicks covers
@@ -323,8 +324,8 @@ class Bob(_Party):
             return "no detection in the key basis: is the shutter open?"
         # Alice plays from slot 0 on, whether Bob listens or not: all slots up to the last one were sent.
         if self._repeats_after and self._last_slot >= self._repeats_after:
-            return (f"the sender's pattern repeats after {self._repeats_after:,} slots: bits sent twice are not secret; "
-                    "use a longer pattern or drawn choices")
+            return Contradiction(f"the sender's pattern repeats after {self._repeats_after:,} slots: bits sent twice are "
+                                 "not secret; use a longer pattern or drawn choices", RANDOM_CHOICES)
         qber = self.counts.qber(1)
         if qber is None:
             return "no detection in the test basis: without it nothing bounds what Eve knows"

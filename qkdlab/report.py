@@ -1,6 +1,8 @@
 """Reports in words."""
 
-__all__ = ["as_text", "inspect_text", "keylength_text"]
+import textwrap
+
+__all__ = ["as_text", "inspect_text", "keylength_text", "ledger_text"]
 
 
 def as_text(report):
@@ -48,6 +50,57 @@ def as_text(report):
         f"  Security  {bound['proof']}: " + ", ".join(f"{n} {e:.3g}" for n, e in report["epsilons"].items()
                                                       if n in ("eps_sec", "eps_cor")),
     ])
+
+
+def ledger_text(ledger):
+    """The security ledger as tables in words, block by block.
+
+    Parameters
+    ----------
+    ledger : dict
+        As made by :func:`qkdlab.ledger.run_ledger`: ``report["ledger"]``.
+
+    Returns
+    -------
+    str
+    """
+    parts = [_block_text(block) for block in ledger["blocks"]]
+    eps = ledger["epsilons"]
+    if eps["keys"]:
+        parts.append(f"ALL KEYS ({eps['keys']}) fail with probability at most {eps['total']:.4g} together: secrecy "
+                     f"{eps['eps_sec']:.4g}, correctness {eps['eps_cor']:.4g}; authentication: none yet")
+    return "\n\n".join(parts)
+
+
+def _block_text(block):
+    """One block of the ledger."""
+    if block["secret_bits"]:
+        kind = "composable" if block["composable"] else "NOT composable"
+        head = f"BLOCK {block['block']}  {block['secret_bits']:,} secret bits, {block['length_kind']} length, {kind}, " \
+               f"by {block['proof']}"
+    else:
+        head = f"BLOCK {block['block']}  no key: {block['reason']}"
+    costs = [("privacy amplification and smoothing", block["costs"]["pa_bits"], "taken off the length"),
+             ("correctness", block["costs"]["cor_bits"], "taken off the length: log2(2/eps_cor)")]
+    lines = [head, "  said aloud                                    bits"]
+    lines += [_ledger_row(s["what"], s["bits"], s["remark"]) for s in block["said"]]
+    lines += ["  costs beside", *(_ledger_row(*c) for c in costs if c[1] is not None)]
+    eps = block["epsilons"]
+    if eps["total"] is not None:
+        lines += ["  may fail", *(f"    {name:<34}{value:>14.4g}" for name, value in eps["parts"].items()),
+                  f"    {'= secrecy, eps_sec':<34}{eps['eps_sec']:>14.4g}",
+                  f"    {'correctness, eps_cor':<34}{eps['eps_cor']:>14.4g}",
+                  f"    {'authentication':<34}{'none yet':>14}", f"    {'together':<34}{eps['total']:>14.7g}"]
+    lines.append("  rests on")
+    for a in block["assumptions"]:
+        lines += textwrap.wrap(a["assumption"] + (f": {a['why']}" if a["why"] else ""), 100,
+                               initial_indent=f"    {a['standing']:<9}", subsequent_indent=" " * 13)
+    return "\n".join(lines)
+
+
+def _ledger_row(what, bits, remark):
+    number = f"{bits:,}" if isinstance(bits, int) else f"{bits:,.1f}"
+    return textwrap.fill(remark, 108, initial_indent=f"    {what:<34}{number:>14}  ", subsequent_indent=" " * 54)
 
 
 def inspect_text(path, info):

@@ -28,6 +28,7 @@ from .classical_channel import ChannelClosed, LocalChannel
 from .datasets.recording import Recording, Tally
 from .datatypes import Clicks, DecoyCounts, DistillSettings, Event
 from .errors import BadInput
+from .ledger import ANNOUNCED_EARLY, PUBLIC_SEED, SIMULATED, run_ledger
 from .parties import Alice, Bob, from_system, replayed
 from .postprocessing.estimate import qber_interval
 from .postprocessing.synchronise import Synchroniser
@@ -347,13 +348,11 @@ def _assumed(source, seed):
     """What a key of this run rests on beyond its proof."""
     assumed = []
     if source.simulated and not hasattr(source, "tag_blocks"):
-        assumed.append("announced stretch by stretch while the simulated link ran, for the live view: its Eve does not "
-                       "adapt to announcements, a real one might")
+        assumed.append(ANNOUNCED_EARLY)
     if seed:
-        assumed.append("replay: the hash seeds and the bits of double clicks are expanded from a public 256-bit seed "
-                       "(SHAKE-256), which holds computationally, not information-theoretically")
+        assumed.append(PUBLIC_SEED)
     if source.simulated:
-        assumed.append("simulated: both parties' records came from one program; the key is for study only")
+        assumed.append(SIMULATED)
     return assumed
 
 
@@ -397,7 +396,8 @@ def _report(session, receiver, alice, bob, provenance):
         "f_ec": last.reconciliation["f_ec"] if last.reconciliation else None,
         "rounds": sum(r.reconciliation["rounds"] for r in reports if r.reconciliation),
         "epsilons": _spent(reports),
-        "ledger": _ledger(reports, receiver.bob.channel),
+        "ledger": run_ledger(reports, receiver.bob.channel, block_key_bits=session.distill.block_key_bits,
+                             stopped=session._stop.is_set(), lost_tags=receiver.lost),
         "blocks": [{"block": r.block, "secret_bits": r.secret_bits, "key_id": r.key_id, "reason": r.bound.reason,
                     "reconciliation": r.reconciliation, "bound": r.bound} for r in reports],
         "clock": receiver.clock, "tags": receiver.tags, "clicks": receiver.clicks, "lost_tags": receiver.lost,
@@ -416,14 +416,3 @@ def _spent(reports):
                 else sum(t.get(name, 0.0) for t in tables) for name in names}
 
     return total([r.bound.epsilons for r in reports if r.bound.epsilons] or [{}])
-
-
-def _ledger(reports, channel):
-    """Everything that was said aloud and depends on the key, and how much was said in all."""
-    return {
-        "parities_bits": sum(r.reconciliation["leak_bits"] for r in reports if r.reconciliation),
-        "verification_bits": sum(r.verification_bits for r in reports),
-        "transcript_bits": sum(r.reconciliation["transcript_bits"] for r in reports if r.reconciliation),
-        "said_by_bob_bytes": dict(channel.sent), "said_by_alice_bytes": dict(channel.heard),
-        "key_bits_said": {k: v for k, v in channel.leaked.items() if v},
-    }
