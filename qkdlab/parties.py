@@ -76,7 +76,9 @@ class _Party:
     """What both parties do alike: keep the public counts, compute the bound, hold the key."""
 
     def __init__(self, agreement, channel, draw, provenance):
-        self.agreement, self.channel, self.draw, self.provenance = agreement, channel, draw, provenance
+        self.agreement, self.channel, self.provenance = agreement, channel, provenance
+        # Other settings, other seeds: two keys distilled from one recording have nothing to do with each other.
+        self.draw = lambda n_bytes, purpose: draw(n_bytes, f"{agreement.digest()} {purpose}")
         self.keys = []
         self.block = 0
         self._last_slot = -1
@@ -181,7 +183,8 @@ class Alice(_Party):
 
     def _hello(self, payload):
         mine = self.agreement.digest().encode()
-        self.channel.send("hello", mine + struct.pack("<Q", self._choices.repeats_after or 0))
+        about = struct.pack("<Q", self._choices.repeats_after or 0) + (self._choices.departure() or "").encode()
+        self.channel.send("hello", mine + about)
         if payload != mine:
             raise BadInput("the two parties hold different settings", field="settings digest")
 
@@ -239,7 +242,7 @@ class Bob(_Party):
 
     def __init__(self, agreement, channel, draw=from_system, provenance=()):
         super().__init__(agreement, channel, draw, dict(provenance))
-        self._repeats_after = 0
+        self._repeats_after, self._departure = 0, ""
 
     def hello(self):
         """Compare settings with Alice.
@@ -252,9 +255,10 @@ class Bob(_Party):
         mine = self.agreement.digest().encode()
         self.channel.send("hello", mine)
         reply = self.channel.hear("hello")
-        if reply[:-8] != mine:
+        if reply[: len(mine)] != mine:
             raise BadInput("the two parties hold different settings", field="settings digest")
-        self._repeats_after, = struct.unpack("<Q", reply[-8:])
+        self._repeats_after, = _SLOTS.unpack_from(reply, len(mine))
+        self._departure = reply[len(mine) + _SLOTS.size :].decode("utf-8", "replace")
 
     def bye(self):
         """End Alice's service."""
@@ -326,6 +330,8 @@ class Bob(_Party):
         if self._repeats_after and self._last_slot >= self._repeats_after:
             return Contradiction(f"the sender's pattern repeats after {self._repeats_after:,} slots: bits sent twice are "
                                  "not secret; use a longer pattern or drawn choices", RANDOM_CHOICES)
+        if self._departure:
+            return Contradiction(self._departure, RANDOM_CHOICES)
         qber = self.counts.qber(1)
         if qber is None:
             return "no detection in the test basis: without it nothing bounds what Eve knows"

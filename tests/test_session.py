@@ -372,3 +372,15 @@ def test_secret_slots_leave_the_headers_out():
     rng = np.random.default_rng(2)
     for first, stop in np.sort(rng.integers(0, len(slots), (50, 2)), axis=1):
         assert _secret_slots(sync, int(first), int(stop)) == secret[first:stop].sum()
+
+
+def test_stored_choices_that_are_not_as_stated_give_no_key():
+    link = make_link()
+    symbols = link.choices.train(0, 1 << 24).symbols.copy()
+    symbols[::7] |= 1                          # ones are 57 %
+    tables = {name: cls() for name, cls in simulation.SECTIONS.items()}
+    tables |= {"source": link.source, "synchronisation": link.sync, "channel": link.channel,
+               "detectors": link.detectors, "clock": link.clock}
+    crooked = RecordedChoices(link.source, link.sync, symbols)
+    report = Session(simulation.simulate(tables, seed=1, choices=crooked)).run(seconds=0.05)
+    assert report["secret_bits"] == 0 and "not what the source states" in report["reason"]
