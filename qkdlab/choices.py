@@ -6,7 +6,6 @@ override the choice.
 """
 
 import numpy as np
-
 from scipy.special import chdtrc
 
 from . import _ext, preamble

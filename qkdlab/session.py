@@ -22,13 +22,13 @@ import time
 
 import numpy as np
 
-from . import __version__, datatypes
+from . import __version__, datatypes, report
 from .accounting import Agreement, bound_now
 from .classical_channel import ChannelClosed, LocalChannel
 from .datasets.recording import Recording, Tally
 from .datatypes import Clicks, DecoyCounts, DistillSettings, Event
 from .errors import BadInput
-from .ledger import ANNOUNCED_EARLY, PUBLIC_SEED, SIMULATED, run_ledger
+from .ledger import ANNOUNCED_EARLY, PUBLIC_SEED, SIMULATED
 from .parties import Alice, Bob, from_system, replayed
 from .postprocessing.estimate import qber_interval
 from .postprocessing.synchronise import Synchroniser
@@ -176,7 +176,9 @@ class Session:
         failure = helper.join()
         if failure:
             raise failure
-        self.report = _report(self, receiver, alice, bob, provenance)
+        warnings = [*getattr(self.source, "warnings", ()), *self._tally.warnings, *receiver.warnings]
+        self.report = report.summary(self, receiver, alice, bob, provenance, title=_title(self.source), warnings=warnings,
+                                     stopped=self._stop.is_set())
         self._tell("end", report=self.report)
 
     def _blocks(self, seconds):
@@ -372,47 +374,3 @@ def _expected(source, state):
 def _title(source):
     path = getattr(source, "path", None)
     return str(path) if path else "simulated link"
-
-
-def _report(session, receiver, alice, bob, provenance):
-    """What ``qkdlab distill --json`` prints."""
-    reports, total = receiver.reports, receiver.total
-    good = [r for r in reports if r.key_id]
-    done = [r for r in reports if r.reconciliation and r.reconciliation["verified"]]
-    last = (good or reports)[-1]
-    leak = sum(r.reconciliation["leak_bits"] for r in reports if r.reconciliation)
-    n = sum(int(r.counts.clicks[:, 0].sum()) for r in done)
-    errors = sum(int(r.counts.errors[:, 0].sum()) for r in done)
-    # Why the clock was lost in the end explains nothing where there were clicks before.
-    reason = None if good else last.bound.reason if receiver.clicks else receiver.clock.reason or last.bound.reason
-    return datatypes.as_table({
-        "secret_bits": sum(r.secret_bits for r in good),
-        "alice_key_sha256": alice.sha256(), "bob_key_sha256": bob.sha256(),
-        "reason": reason,
-        "simulated": bool(session.source.simulated),
-        "qber_key": errors / n if n else None, "qber_test": total.qber(1),
-        "counts": total, "bound": last.bound,
-        "leak_bits": leak,
-        "f_ec": last.reconciliation["f_ec"] if last.reconciliation else None,
-        "rounds": sum(r.reconciliation["rounds"] for r in reports if r.reconciliation),
-        "epsilons": _spent(reports),
-        "ledger": run_ledger(reports, receiver.bob.channel, block_key_bits=session.distill.block_key_bits,
-                             stopped=session._stop.is_set(), lost_tags=receiver.lost),
-        "blocks": [{"block": r.block, "secret_bits": r.secret_bits, "key_id": r.key_id, "reason": r.bound.reason,
-                    "reconciliation": r.reconciliation, "bound": r.bound} for r in reports],
-        "clock": receiver.clock, "tags": receiver.tags, "clicks": receiver.clicks, "lost_tags": receiver.lost,
-        "seconds": {step: round(s, 6) for step, s in receiver.seconds.items()},
-        "warnings": [*getattr(session.source, "warnings", ()), *session._tally.warnings, *receiver.warnings],
-        "settings_sha256": session.agreement.digest(),
-        "provenance": provenance, "recording": _title(session.source),
-    })
-
-
-def _spent(reports):
-    """Failure probabilities of the whole key: those of its blocks add up, also of blocks that were analysed in vain."""
-    def total(tables):
-        names = dict.fromkeys(name for table in tables for name in table)
-        return {name: total([t[name] for t in tables if name in t]) if isinstance(tables[0].get(name), dict)
-                else sum(t.get(name, 0.0) for t in tables) for name in names}
-
-    return total([r.bound.epsilons for r in reports if r.bound.epsilons] or [{}])
