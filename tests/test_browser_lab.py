@@ -24,6 +24,10 @@ def test_live_session(lab, page):
     page.wait_for_timeout(300)
     assert rows(page, "qber") == shown, "nothing moves after Stop"
 
+    page.get_by_text("95 % interval").click()
+    page.wait_for_function("""() => [...Bokeh.documents[0]._all_models.values()].filter(
+        m => m.type === 'GlyphRenderer' && m.data_source.name === 'qber' && !m.visible).length === 1""")
+
     page.evaluate("() => { window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'}) }")
     page.wait_for_function("""() => Bokeh.documents.length === 1 && Bokeh.documents[0].roots().length === 1
         && JSON.stringify(Bokeh.documents[0].to_json()).includes('#56B4E9')""")

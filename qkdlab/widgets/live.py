@@ -12,7 +12,9 @@ from bokeh.layouts import column
 from bokeh.models import (
     BoxAnnotation,
     ColumnDataSource,
+    CustomJS,
     CustomJSTickFormatter,
+    GlyphRenderer,
     InlineStyleSheet,
     Label,
     Legend,
@@ -69,20 +71,43 @@ def _prefixed():
 
 
 def legend_above(plot, items):
-    """A legend in a line above the plot; a click hides a curve."""
-    plot.add_layout(Legend(items=[LegendItem(label=name, renderers=lines) for name, lines in items],
-                           orientation="horizontal", click_policy="hide", location="left"), "above")
+    """A legend in a line above the plot; a click hides a curve.
+
+    Its samples have data of their own, which never change: bokeh makes the whole legend anew with every change of a
+    data source that it refers to, which flickers while rows stream in.
+
+    Parameters
+    ----------
+    plot : figure
+    items : sequence of (str, list of GlyphRenderer)
+    """
+    entries, curves = [], {}
+    for name, lines in items:
+        samples = [GlyphRenderer(data_source=_sample(line.data_source), glyph=line.glyph.clone()) for line in lines]
+        plot.renderers.extend(samples)
+        entries.append(LegendItem(label=name, renderers=samples))
+        curves[name] = lines
+    legend = Legend(items=entries, orientation="horizontal", click_policy="hide", location="left")
+    legend.js_on_event("legend_item_click", CustomJS(args={"curves": curves}, code="""
+        const lines = curves instanceof Map ? curves.get(cb_obj.item.label.value) : curves[cb_obj.item.label.value];
+        for (const line of lines) line.visible = !line.visible;"""))
+    plot.add_layout(legend, "above")
+
+
+def _sample(source):
+    """One row of gaps in the same columns."""
+    return ColumnDataSource({name: np.array([np.nan]) for name in source.data})
 
 
 def named_source(name, *columns):
-    """Columns with one row of gaps: a legend without any row would stay blank."""
-    return ColumnDataSource({c: np.array([np.nan]) for c in columns}, name=name)
+    """Empty columns of float, under a name by which the page's tests find them."""
+    return ColumnDataSource({c: np.zeros(0) for c in columns}, name=name)
 
 
 def _emptied(*sources):
     def clear(live):
         for source in sources:
-            live.data(source, **{name: [np.nan] for name in source.data})
+            live.data(source, **{name: np.zeros(0) for name in source.data})
     return clear
 
 
@@ -114,7 +139,7 @@ def rates(names=tuple(d["name"] for d in DETECTORS)):
     legend_above(plot, lines)
 
     def update(live, values):
-        if not any(values["rates_hz"]) and values["time_s"] <= source.data["t"][-1]:
+        if not any(values["rates_hz"]) and values["time_s"] in source.data["t"][-1:]:
             return                             # what a session tells at its end covers no further time
         shown = {f"d{k}": _number(rate) for k, rate in enumerate(values["rates_hz"])}
         live.stream(source, ROWS, t=values["time_s"], **shown)

@@ -1,11 +1,12 @@
 """What a session does, told in plain words: one sentence for each thing worth knowing, and why a block gave no key."""
 
 import html
+import pathlib
 import re
 import time
 from collections import deque
 
-__all__ = ["Logbook", "amount", "si"]
+__all__ = ["Logbook", "amount", "short_title", "si"]
 
 _SIGNS = {"good": ("&#10003;", "done"), "warning": ("&#9888;", "note"), "plain": ("&#183;", "")}   # tick, warning, dot
 
@@ -21,6 +22,11 @@ def si(number, unit):
         if abs(number) >= scale:
             return f"{number / scale:.3g} {prefix}{unit}"
     return f"{number:.3g} {unit}"
+
+
+def short_title(title):
+    """A path by its last two parts, anything else as it is."""
+    return "/".join(pathlib.PurePath(title).parts[-2:])
 
 
 class Logbook:
@@ -70,7 +76,7 @@ class Logbook:
     def _tell_start(self, values):
         self._locked = self._reason = self._correction = None
         note = " Simulated: its key is for study, not for secrets." if values["simulated"] else ""
-        return "plain", f"Started: {values['title']}.{note}"
+        return "plain", f"Started: {short_title(values['title'])}.{note}"
 
     def _tell_clock(self, values):
         if bool(values["locked"]) == self._locked:
@@ -107,6 +113,8 @@ class Logbook:
 
     def _tell_end(self, values):
         report = values["report"]
+        for warning in report.get("warnings", ()):
+            self.write(_stop(warning), "warning")
         if not report["secret_bits"]:
             return "warning", f"No key: {_stop(report['reason'] or 'the run ended before a block was complete')}"
         if report["alice_key_sha256"] != report["bob_key_sha256"]:

@@ -70,9 +70,9 @@ class Replay:
     def __getattr__(self, name):
         return getattr(self._recording, name)
 
-    def tag_blocks(self):
+    def tag_blocks(self, **options):
         """The recording's tags; no TimeTags spans more than one stretch, none is empty."""
-        for tags in self._recording.tag_blocks():
+        for tags in self._recording.tag_blocks(**options):
             stretch = tags.time_ps // self._stretch_ps
             edges = [0, *(np.flatnonzero(np.diff(stretch)) + 1).tolist(), len(tags)]
             for first, after in zip(edges, edges[1:], strict=False):

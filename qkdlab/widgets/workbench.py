@@ -5,6 +5,7 @@ widgets are told once a frame, so a fast session does not flood the page. Widget
 thread.
 """
 
+import html
 import threading
 
 import ipywidgets
@@ -13,7 +14,7 @@ from qkdlab.report import as_text
 
 from .live import FIGURES, feed, gains, grid, qber
 from .live_figure import LiveFigure
-from .logbook import Logbook
+from .logbook import Logbook, short_title
 from .readout import STYLE, Readout
 from .settings_panel import SettingsPanel, arranged
 from .sources import recipes
@@ -138,6 +139,9 @@ class Workbench:
             panel.observe(lambda change, part=part: self._turned(part), "value")
         lines = ipywidgets.VBox([panel.message_line for panel in self.panels.values()],
                                 layout=ipywidgets.Layout(min_height="20px"))     # their place is kept: nothing jumps
+        path = getattr(source, "path", None)
+        kind = f"Recording <b>{html.escape(short_title(str(path)))}</b>" if path else "This source"
+        self._fixed.value = f"{kind}: what is sent is not made here, so there is nothing to turn."
         self._knobs.children = [arranged([c for p in self.panels.values() for c in p.controls.values()]),
                                 lines] if self.panels else [self._fixed]
         self._logbook = Logbook(session.distill.abort_qber)
@@ -231,7 +235,7 @@ class Workbench:
         self._switch.observe(lambda change: self._choose(change["new"]), "value")
         self._switch.layout.display = None if len(self._recipes) > 1 else "none"
         self._status, self._cards, self._log = (ipywidgets.HTML() for _ in range(3))
-        self._fixed = ipywidgets.HTML("What is sent is not made here, so there is nothing to turn.")
+        self._fixed = ipywidgets.HTML()
         self._knobs = ipywidgets.VBox()
         buttons = ipywidgets.HBox([self._start, self._pause, self._stop, self._progress],
                                   layout=ipywidgets.Layout(flex="1 1 420px", align_items="center"))

@@ -11,7 +11,12 @@ REPORT = {"secret_bits": 12345, "alice_key_sha256": "ab" * 32, "bob_key_sha256":
 @pytest.fixture
 def told():
     book = Logbook(0.11)
-    return lambda step, **values: book.take(Event(step, 0, values))
+
+    def tell(step, **values):
+        return book.take(Event(step, 0, values))
+
+    tell.book = book
+    return tell
 
 
 def test_a_run_in_sentences(told):
@@ -40,6 +45,9 @@ def test_ends_without_a_key(told):
     assert "gives no key: error rate too high." in told("amplify", secret_bits=0, reason="error rate too high")
     assert "No key: too short." in told("end", report=REPORT | {"secret_bits": 0, "reason": "too short"})
     assert "differ" in told("end", report=REPORT | {"bob_key_sha256": "cd" * 32})
+    told("end", report=REPORT | {"warnings": ["the file was cut short"]})
+    assert "the file was cut short." in told.book.lines
+    assert "Started: demo/bob.ptu." in told("start", title="/a/b/demo/bob.ptu", simulated=False)
     assert "disk full" in told("error", message="disk full")
     assert "not locked" in told("clock", **CLOCK | {"locked": False, "reason": "no period found"})
 
