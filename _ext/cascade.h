@@ -81,6 +81,33 @@ static inline void qkd_narrow(uint64_t *mask, int half, ptrdiff_t n, const uint8
 #endif
 }
 
+#define QKD_CORRECTED 0xffffffffu     /* in place of a place: shares no prefix with any */
+
+/* Which of n places are prefix when shifted right by log: their indices, in order. Returns how many; out has room for
+   n + 16. */
+static inline ptrdiff_t qkd_sharing(const uint32_t *place, ptrdiff_t n, uint32_t prefix, int log, uint32_t *out) {
+    ptrdiff_t k = 0;
+#if defined(__AVX512F__)
+    const __m128i by = _mm_cvtsi32_si128(log);
+    const __m512i wanted = _mm512_set1_epi32((int)prefix);
+    __m512i index = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    for (ptrdiff_t i = 0; i < n; i += 16) {
+        __mmask16 here = n - i < 16 ? (__mmask16)((1 << (n - i)) - 1) : 0xffff;
+        __m512i start = _mm512_srl_epi32(_mm512_maskz_loadu_epi32(here, place + i), by);
+        __mmask16 same = _mm512_mask_cmpeq_epi32_mask(here, start, wanted);
+        _mm512_storeu_si512(out + k, _mm512_maskz_compress_epi32(same, index));
+        k += qkd_popcount(same);
+        index = _mm512_add_epi32(index, _mm512_set1_epi32(16));
+    }
+#else
+    for (ptrdiff_t i = 0; i < n; i++) {
+        out[k] = (uint32_t)i;
+        k += place[i] >> log == prefix;
+    }
+#endif
+    return k;
+}
+
 /* Turn each of 64 words left by its own number of bits, then transpose: bit c of the turned in[r] becomes bit r of
    out[c]. in may be out. */
 static inline void qkd_turn_transpose(const uint64_t *in, const uint8_t *turn, uint64_t *out) {

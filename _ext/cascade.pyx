@@ -1,13 +1,15 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Cascade over packed words: cascade_rounds.pxd has the rounds of one frame, cascade_order.pxd the orders of its bits."""
+"""Cascade over packed words: cascade_rounds.pxd has the rounds of one frame, cascade_order.pxd the orders of its bits,
+cascade_errors.pxd the same rounds from the errors alone."""
 import numpy as np
 
+from cascade_errors cimport Sparse, make_sparse, run_errors
 from cascade_order cimport Order, draw, fill_order, reorder
 from cascade_rounds cimport (
     MAX_CHECKS, MAX_PASSES, MAX_TILES, OUT_OF_MEMORY, Keys, Rules, Talk, close_talk, drop_keys, learn, make_keys, make_talk, open_talk,
     say, take_keys,
 )
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
@@ -250,5 +252,50 @@ def run(Plan plan not None, const uint64_t[::1] alice, uint64_t[::1] bob, int64_
         drop_keys(&of_alice)
         drop_keys(&of_bob)
         free(said)
+    if bad:
+        raise MemoryError
+
+
+def run_sparse(Plan plan not None, const uint32_t[::1] errors, const int64_t[::1] ends, int64_t[:, ::1] counts):
+    """All rounds of both parties for many keys of which only the errors are given: counts as of :func:`run`.
+
+    Parameters
+    ----------
+    plan : Plan
+    errors : ndarray of uint32
+        Of each frame of each key in turn: the bits (counted in the frame) that differ, increasing.
+    ends : ndarray of int64, shape (keys * plan.frames,)
+        Where each frame's errors end.
+    counts : ndarray of int64, shape (keys, 4), written
+        Of each key: parities told, bytes said by both, rounds (the most of its frames), errors corrected.
+    """
+    cdef Py_ssize_t i, f, key, start = 0, most = 0
+    cdef Rules* rules = &plan.rules
+    cdef Sparse s
+    cdef int bad
+    if counts.shape[1] != 4 or ends.shape[0] != counts.shape[0] * plan.frames:
+        raise ValueError(f"ends of {plan.frames} frames for each of {counts.shape[0]} x 4 counts are expected")
+    for i in range(ends.shape[0]):
+        if not start <= ends[i] <= errors.shape[0]:
+            raise ValueError(f"ends must rise from 0 to {errors.shape[0]}, end {i} is {ends[i]}")
+        for f in range(start, ends[i]):
+            if errors[f] >= plan.frame_bits[i % plan.frames] or (f > start and errors[f] <= errors[f - 1]):
+                raise ValueError(f"error {f} is not in order or beyond its frame: {errors[f]}")
+        most = max(most, ends[i] - start)
+        start = ends[i]
+    with nogil:
+        bad = make_sparse(&s, rules, most, plan.most_tiles)
+        start = i = 0
+        for key in range(0 if bad else counts.shape[0]):
+            counts[key, 0] = counts[key, 1] = counts[key, 2] = counts[key, 3] = 0
+            for f in range(plan.frames):
+                run_errors(&s, rules, &errors[0] + start, ends[i] - start, plan.frame_bits[f])
+                counts[key, 0] += s.leak_bits
+                counts[key, 1] += s.spoken_bytes
+                counts[key, 2] = max(counts[key, 2], s.rounds)
+                counts[key, 3] += s.corrected
+                start = ends[i]
+                i += 1
+        free(s.memory)
     if bad:
         raise MemoryError

@@ -118,9 +118,9 @@ cdef inline void drop_keys(Keys* keys) noexcept nogil:
     free(keys.word)
 
 
-cdef inline uint64_t subset_from(const Talk* t, Py_ssize_t i, int shift) noexcept nogil:
+cdef inline uint64_t subset_from(const uint64_t* subset, Py_ssize_t i, int shift) noexcept nogil:
     # 64 of the random bits, from bit 64 i + shift on.
-    return t.subset[i] >> shift | (t.subset[i + 1] << 1) << (63 - shift)
+    return subset[i] >> shift | (subset[i + 1] << 1) << (63 - shift)
 
 
 cdef inline void say_blocks(const Talk* t, const Keys* keys, uint8_t* out) noexcept nogil:
@@ -155,7 +155,7 @@ cdef inline void say_checks(const Talk* t, const Keys* keys, uint8_t* out) noexc
     for k in range(t.n_checks):
         sum = 0
         for i in range(64 * t.tiles):
-            sum ^= keys.at[0][0][i] & subset_from(t, i, k)
+            sum ^= keys.at[0][0][i] & subset_from(t.subset, i, k)
         line |= <uint64_t>parity(sum) << k
     memcpy(out, &line, (t.n_checks + 7) // 8)
 
@@ -178,7 +178,7 @@ cdef inline int say(const Talk* t, Keys* keys, uint8_t* out) noexcept nogil:
                     return -1
             if t.fresh_check:
                 for i in range(64 * t.tiles):
-                    keys.at[t.current][0][i] = keys.at[0][0][i] & subset_from(t, i, t.check)
+                    keys.at[t.current][0][i] = keys.at[0][0][i] & subset_from(t.subset, i, t.check)
                 raise_levels(keys.at[t.current], t.tiles)
             word = keys.at[t.current][t.level]
             for i in range(t.entries):
@@ -349,7 +349,7 @@ cdef inline void correct(Talk* t, Keys* own) noexcept nogil:
             if p < t.started and p != t.current:
                 toggle(&t.known[p], place)
         if t.checked:
-            t.wrong ^= subset_from(t, bit >> 6, bit & 63) & ((<uint64_t>1 << t.n_checks) - 1)
+            t.wrong ^= subset_from(t.subset, bit >> 6, bit & 63) & ((<uint64_t>1 << t.n_checks) - 1)
     t.corrected += t.entries
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from qkdlab.datatypes import TimeTags
 from qkdlab.errors import BadInput
+from qkdlab.streams import merge
 
 __all__ = ["BLOCK_TAGS", "Recording", "Tally"]
 
@@ -179,8 +180,7 @@ def _sorted(tags):
 
 def _merged(a, b):
     """Two blocks that overlap, as two of the same lengths that do not."""
-    both = _sorted(TimeTags(np.concatenate([a.time_ps, b.time_ps]), np.concatenate([a.channel, b.channel])))
-    cut = len(a)
+    both, cut = merge(a, b), len(a)
     return (TimeTags(both.time_ps[:cut], both.channel[:cut], a.lost),
             TimeTags(both.time_ps[cut:], both.channel[cut:], b.lost))
 

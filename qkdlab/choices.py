@@ -6,6 +6,7 @@ override the choice.
 """
 
 import numpy as np
+from scipy.special import chdtrc
 
 from . import _ext, preamble
 from .datatypes import PulseTrain
@@ -15,6 +16,7 @@ from .errors import BadInput
 __all__ = ["DrawnChoices", "RecordedChoices", "StoredPattern", "encode", "load_choices"]
 
 LAST_SLOT = 1 << 62
+_ONE_IN_A_BILLION = 1e-9     # of honest lists are called dishonest
 
 
 class Choices:
@@ -65,6 +67,14 @@ class Choices:
         if len(public):
             symbols[public] = preamble.header_symbols(self.source, self.sync, slots[public])
         return symbols
+
+    def departure(self):
+        """How stored choices depart from the probabilities that the source states, in words; or None.
+
+        A chi-square test of how often each (bit, basis, intensity) occurs, where chance alone would fail one honest
+        list in a billion. Choices drawn from the key stream follow the probabilities by construction.
+        """
+        return None
 
     def covers(self, slots):
         """Whether each slot was prepared at all, bool (n,): a recorded list ends, and Bob may detect beyond its end."""
@@ -138,6 +148,9 @@ class StoredPattern(Choices):
         self.symbols = _valid_symbols(symbols, source)
         self.repeats_after = len(self.symbols)
 
+    def departure(self):
+        return _departure(self.symbols, self.source)
+
     def _at(self, slots):
         return self.symbols[slots % len(self.symbols)]
 
@@ -170,6 +183,10 @@ class RecordedChoices(Choices):
             raise BadInput(f"outside of the recorded choices, which are slots {self.first_slot} to {end - 1}",
                            field="slot", value=first if first < self.first_slot else last)
 
+    def departure(self):
+        slots = np.arange(self.first_slot, self.first_slot + len(self.symbols))
+        return _departure(self.symbols[~preamble.is_header(self.sync, slots)], self.source)
+
     def covers(self, slots):
         return (slots >= self.first_slot) & (slots < self.first_slot + len(self.symbols))
 
@@ -179,6 +196,22 @@ class RecordedChoices(Choices):
     def _train(self, first_slot, n):
         skip = first_slot - self.first_slot if n else 0
         return self.symbols[skip : skip + n].copy()
+
+
+def _departure(symbols, source):
+    """See ``Choices.departure``; `symbols` are those of secret slots."""
+    basis = np.array([source.achieved_key_basis_probability, 1 - source.achieved_key_basis_probability])
+    expected = len(symbols) * np.einsum("k,b,v->kbv", source.achieved_probabilities, basis, [0.5, 0.5]).ravel()
+    found = np.bincount(symbols, minlength=len(expected))
+    possible = expected > 0
+    chi2 = float(((found - expected)[possible] ** 2 / expected[possible]).sum())
+    if not found[~possible].any() and chdtrc(possible.sum() - 1, chi2) >= _ONE_IN_A_BILLION:
+        return None
+    share = found.reshape(-1, 4).sum(axis=1) / max(len(symbols), 1)
+    key = found.reshape(-1, 2, 2).sum(axis=(0, 2))[0] / max(len(symbols), 1)
+    ones = found[1::2].sum() / max(len(symbols), 1)
+    return (f"the sender's stored choices are not what the source states (chi-square {chi2:,.0f} over {possible.sum() - 1} "
+            f"degrees of freedom): intensities {', '.join(f'{s:.4f}' for s in share)}, key basis {key:.4f}, ones {ones:.4f}")
 
 
 def _valid_symbols(symbols, source):

@@ -78,6 +78,8 @@ def _parser():
     sub.add_argument("--proof", help="security analysis (default: the recording's own, else lim2014)")
     sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                      help="change one distillation setting, for example eps_sec=1e-10; may be repeated")
+    sub.add_argument("--ledger", action="store_true",
+                     help="print the security ledger too: every bit said aloud, every epsilon, every assumption")
     json_flag(sub)
 
     sub = command("keylength", _keylength, "counts to a bound, every intermediate shown")
@@ -136,7 +138,7 @@ def _distill(arguments):
     recording = open_recording(arguments.recording)
     distill = _changed(getattr(recording, "distill", None), arguments)
     if not arguments.json:
-        return _play(arguments.recording, distill, recording)
+        return _play(arguments.recording, distill, recording, ledger=arguments.ledger)
     report = _run(recording, distill)
     print(json.dumps(report, allow_nan=False))
     return 0 if report["secret_bits"] else 1
@@ -188,13 +190,15 @@ def _run(recording, distill, listen=None):
         bar.close()
 
 
-def _play(path, distill, recording=None):
+def _play(path, distill, recording=None, ledger=False):
     """Distil with every step told in words."""
     from .datasets import open as open_recording
-    from .report import as_text
+    from .report import as_text, ledger_text
 
     report = _run(recording or open_recording(path), distill)
     print(as_text(report))
+    if ledger:
+        print("", ledger_text(report["ledger"]), sep="\n")
     return 0 if report["secret_bits"] else 1
 
 

@@ -25,6 +25,7 @@ from .entropy import entropy
 from .errors import BadInput
 from .postprocessing import reconcile, sift, verify
 from .postprocessing.amplify import amplify
+from .proofs.assumptions import RANDOM_CHOICES, Contradiction
 from .protocols import bb84
 
 _SLOTS = struct.Struct("<Q")     # how many secret slots a stretch of clicks covers
@@ -75,7 +76,9 @@ class _Party:
     """What both parties do alike: keep the public counts, compute the bound, hold the key."""
 
     def __init__(self, agreement, channel, draw, provenance):
-        self.agreement, self.channel, self.draw, self.provenance = agreement, channel, draw, provenance
+        self.agreement, self.channel, self.provenance = agreement, channel, provenance
+        # Other settings, other seeds: two keys distilled from one recording have nothing to do with each other.
+        self.draw = lambda n_bytes, purpose: draw(n_bytes, f"{agreement.digest()} {purpose}")
         self.keys = []
         self.block = 0
         self._last_slot = -1
@@ -180,7 +183,8 @@ class Alice(_Party):
 
     def _hello(self, payload):
         mine = self.agreement.digest().encode()
-        self.channel.send("hello", mine + struct.pack("<Q", self._choices.repeats_after or 0))
+        about = struct.pack("<Q", self._choices.repeats_after or 0) + (self._choices.departure() or "").encode()
+        self.channel.send("hello", mine + about)
         if payload != mine:
             raise BadInput("the two parties hold different settings", field="settings digest")
 
@@ -238,7 +242,7 @@ class Bob(_Party):
 
     def __init__(self, agreement, channel, draw=from_system, provenance=()):
         super().__init__(agreement, channel, draw, dict(provenance))
-        self._repeats_after = 0
+        self._repeats_after, self._departure = 0, ""
 
     def hello(self):
         """Compare settings with Alice.
@@ -251,9 +255,10 @@ class Bob(_Party):
         mine = self.agreement.digest().encode()
         self.channel.send("hello", mine)
         reply = self.channel.hear("hello")
-        if reply[:-8] != mine:
+        if reply[: len(mine)] != mine:
             raise BadInput("the two parties hold different settings", field="settings digest")
-        self._repeats_after, = struct.unpack("<Q", reply[-8:])
+        self._repeats_after, = _SLOTS.unpack_from(reply, len(mine))
+        self._departure = reply[len(mine) + _SLOTS.size :].decode("utf-8", "replace")
 
     def bye(self):
         """End Alice's service."""
@@ -323,8 +328,10 @@ class Bob(_Party):
             return "no detection in the key basis: is the shutter open?"
         # Alice plays from slot 0 on, whether Bob listens or not: all slots up to the last one were sent.
         if self._repeats_after and self._last_slot >= self._repeats_after:
-            return (f"the sender's pattern repeats after {self._repeats_after:,} slots: bits sent twice are not secret; "
-                    "use a longer pattern or drawn choices")
+            return Contradiction(f"the sender's pattern repeats after {self._repeats_after:,} slots: bits sent twice are "
+                                 "not secret; use a longer pattern or drawn choices", RANDOM_CHOICES)
+        if self._departure:
+            return Contradiction(self._departure, RANDOM_CHOICES)
         qber = self.counts.qber(1)
         if qber is None:
             return "no detection in the test basis: without it nothing bounds what Eve knows"

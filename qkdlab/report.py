@@ -1,6 +1,58 @@
-"""Reports in words."""
+"""The report of a run: as plain values, and in words."""
 
-__all__ = ["as_text", "inspect_text", "keylength_text"]
+import textwrap
+
+from .datatypes import as_table
+from .ledger import run_ledger
+
+__all__ = ["as_text", "inspect_text", "keylength_text", "ledger_text", "summary"]
+
+
+def summary(session, receiver, alice, bob, provenance, *, title, warnings, stopped):
+    """What ``qkdlab distill --json`` prints: plain values, made by a session at its end.
+
+    ``bound`` and ``f_ec`` are those of the last block that gave a key (else of the last one); sums are over all blocks.
+    """
+    reports, total = receiver.reports, receiver.total
+    good = [r for r in reports if r.key_id]
+    done = [r for r in reports if r.reconciliation and r.reconciliation["verified"]]
+    last = (good or reports)[-1]
+    leak = sum(r.reconciliation["leak_bits"] for r in reports if r.reconciliation)
+    n = sum(int(r.counts.clicks[:, 0].sum()) for r in done)
+    errors = sum(int(r.counts.errors[:, 0].sum()) for r in done)
+    # Why the clock was lost in the end explains nothing where there were clicks before.
+    reason = None if good else last.bound.reason if receiver.clicks else receiver.clock.reason or last.bound.reason
+    return as_table({
+        "secret_bits": sum(r.secret_bits for r in good),
+        "alice_key_sha256": alice.sha256(), "bob_key_sha256": bob.sha256(),
+        "reason": reason,
+        "simulated": bool(session.source.simulated),
+        "qber_key": errors / n if n else None, "qber_test": total.qber(1),
+        "counts": total, "bound": last.bound,
+        "leak_bits": leak,
+        "f_ec": last.reconciliation["f_ec"] if last.reconciliation else None,
+        "rounds": sum(r.reconciliation["rounds"] for r in reports if r.reconciliation),
+        "epsilons": _spent(reports),
+        "ledger": run_ledger(reports, receiver.bob.channel, block_key_bits=session.distill.block_key_bits,
+                             stopped=stopped, lost_tags=receiver.lost),
+        "blocks": [{"block": r.block, "secret_bits": r.secret_bits, "key_id": r.key_id, "reason": r.bound.reason,
+                    "reconciliation": r.reconciliation, "bound": r.bound} for r in reports],
+        "clock": receiver.clock, "tags": receiver.tags, "clicks": receiver.clicks, "lost_tags": receiver.lost,
+        "seconds": {step: round(s, 6) for step, s in receiver.seconds.items()},
+        "warnings": warnings,
+        "settings_sha256": session.agreement.digest(),
+        "provenance": provenance, "recording": title,
+    })
+
+
+def _spent(reports):
+    """Failure probabilities of the whole key: those of its blocks add up, also of blocks that were analysed in vain."""
+    def total(tables):
+        names = dict.fromkeys(name for table in tables for name in table)
+        return {name: total([t[name] for t in tables if name in t]) if isinstance(tables[0].get(name), dict)
+                else sum(t.get(name, 0.0) for t in tables) for name in names}
+
+    return total([r.bound.epsilons for r in reports if r.bound.epsilons] or [{}])
 
 
 def as_text(report):
@@ -48,6 +100,57 @@ def as_text(report):
         f"  Security  {bound['proof']}: " + ", ".join(f"{n} {e:.3g}" for n, e in report["epsilons"].items()
                                                       if n in ("eps_sec", "eps_cor")),
     ])
+
+
+def ledger_text(ledger):
+    """The security ledger as tables in words, block by block.
+
+    Parameters
+    ----------
+    ledger : dict
+        As made by :func:`qkdlab.ledger.run_ledger`: ``report["ledger"]``.
+
+    Returns
+    -------
+    str
+    """
+    parts = [_block_text(block) for block in ledger["blocks"]]
+    eps = ledger["epsilons"]
+    if eps["keys"]:
+        parts.append(f"ALL KEYS ({eps['keys']}) fail with probability at most {eps['total']:.4g} together: secrecy "
+                     f"{eps['eps_sec']:.4g}, correctness {eps['eps_cor']:.4g}; authentication: none yet")
+    return "\n\n".join(parts)
+
+
+def _block_text(block):
+    """One block of the ledger."""
+    if block["secret_bits"]:
+        kind = "composable" if block["composable"] else "NOT composable"
+        head = f"BLOCK {block['block']}  {block['secret_bits']:,} secret bits, {block['length_kind']} length, {kind}, " \
+               f"by {block['proof']}"
+    else:
+        head = f"BLOCK {block['block']}  no key: {block['reason']}"
+    costs = [("privacy amplification and smoothing", block["costs"]["pa_bits"], "taken off the length"),
+             ("correctness", block["costs"]["cor_bits"], "taken off the length: log2(2/eps_cor)")]
+    lines = [head, "  said aloud                                    bits"]
+    lines += [_ledger_row(s["what"], s["bits"], s["remark"]) for s in block["said"]]
+    lines += ["  costs beside", *(_ledger_row(*c) for c in costs if c[1] is not None)]
+    eps = block["epsilons"]
+    if eps["total"] is not None:
+        lines += ["  may fail", *(f"    {name:<34}{value:>14.4g}" for name, value in eps["parts"].items()),
+                  f"    {'= secrecy, eps_sec':<34}{eps['eps_sec']:>14.4g}",
+                  f"    {'correctness, eps_cor':<34}{eps['eps_cor']:>14.4g}",
+                  f"    {'authentication':<34}{'none yet':>14}", f"    {'together':<34}{eps['total']:>14.7g}"]
+    lines.append("  rests on")
+    for a in block["assumptions"]:
+        lines += textwrap.wrap(a["assumption"] + (f": {a['why']}" if a["why"] else ""), 100,
+                               initial_indent=f"    {a['standing']:<9}", subsequent_indent=" " * 13)
+    return "\n".join(lines)
+
+
+def _ledger_row(what, bits, remark):
+    number = f"{bits:,}" if isinstance(bits, int) else f"{bits:,.1f}"
+    return textwrap.fill(remark, 108, initial_indent=f"    {what:<34}{number:>14}  ", subsequent_indent=" " * 54)
 
 
 def inspect_text(path, info):

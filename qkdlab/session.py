@@ -22,17 +22,20 @@ import time
 
 import numpy as np
 
-from . import __version__, datatypes
+from . import __version__, datatypes, report
 from .accounting import Agreement, bound_now
 from .classical_channel import ChannelClosed, LocalChannel
-from .datasets.recording import Tally
-from .datatypes import DecoyCounts, DistillSettings, Event
+from .datasets.recording import Recording, Tally
+from .datatypes import Clicks, DecoyCounts, DistillSettings, Event
 from .errors import BadInput
+from .ledger import ANNOUNCED_EARLY, PUBLIC_SEED, SIMULATED
 from .parties import Alice, Bob, from_system, replayed
 from .postprocessing.estimate import qber_interval
 from .postprocessing.synchronise import Synchroniser
 
 __all__ = ["Session"]
+
+BLOCK_STEP = 4096            # clicks
 
 
 class Session:
@@ -173,13 +176,16 @@ class Session:
         failure = helper.join()
         if failure:
             raise failure
-        self.report = _report(self, receiver, alice, bob, provenance)
+        warnings = [*getattr(self.source, "warnings", ()), *self._tally.warnings, *receiver.warnings]
+        self.report = report.summary(self, receiver, alice, bob, provenance, title=_title(self.source), warnings=warnings,
+                                     stopped=self._stop.is_set())
         self._tell("end", report=self.report)
 
     def _blocks(self, seconds):
         """Bob's tags, at the asked pace."""
         if hasattr(self.source, "tag_blocks"):
-            blocks = self.source.tag_blocks(tally=self._tally)
+            tally = {"tally": self._tally} if isinstance(self.source, Recording) else {}
+            blocks = self.source.tag_blocks(**tally)
         else:
             seconds = float("inf") if seconds is None else seconds
             blocks = self.source.blocks(seconds, self._block_seconds)
@@ -255,8 +261,7 @@ class _Receiver:
         self.seconds["synchronise"] += time.perf_counter() - clock
         self._sift(clicks)
         self._tell(tags)
-        waiting = self.bob.sifted_key_bits if self._held is None else sum(map(len, self._held))
-        if waiting >= self._session.distill.block_key_bits:
+        if self._held is not None and sum(map(len, self._held)) >= self._session.distill.block_key_bits:
             self._close_block()
 
     def close(self):
@@ -271,10 +276,19 @@ class _Receiver:
             self._close_block()
 
     def _sift(self, clicks):
-        if self._held is None:
-            self._announce(clicks)
-        elif len(clicks):
-            self._held.append(clicks)
+        if self._held is not None:
+            self._held += [clicks] if len(clicks) else []
+            return
+        # A block may end at every BLOCK_STEP-th click only, so that how the tags came makes no difference to it.
+        full, begin = self._session.distill.block_key_bits, 0
+        while begin < len(clicks):
+            end = len(clicks)
+            if self.bob.sifted_key_bits + end - begin >= full:
+                end = min(end, begin + BLOCK_STEP - self.clicks % BLOCK_STEP)
+            self._announce(Clicks(*(getattr(clicks, name)[begin:end] for name in ("slot", "basis", "outcome"))))
+            begin = end
+            if not self.clicks % BLOCK_STEP and self.bob.sifted_key_bits >= full:
+                self._close_block()
 
     def _announce(self, clicks):
         if not len(clicks):
@@ -336,13 +350,11 @@ def _assumed(source, seed):
     """What a key of this run rests on beyond its proof."""
     assumed = []
     if source.simulated and not hasattr(source, "tag_blocks"):
-        assumed.append("announced stretch by stretch while the simulated link ran, for the live view: its Eve does not "
-                       "adapt to announcements, a real one might")
+        assumed.append(ANNOUNCED_EARLY)
     if seed:
-        assumed.append("replay: the hash seeds and the bits of double clicks are expanded from a public 256-bit seed "
-                       "(SHAKE-256), which holds computationally, not information-theoretically")
+        assumed.append(PUBLIC_SEED)
     if source.simulated:
-        assumed.append("simulated: both parties' records came from one program; the key is for study only")
+        assumed.append(SIMULATED)
     return assumed
 
 
@@ -362,57 +374,3 @@ def _expected(source, state):
 def _title(source):
     path = getattr(source, "path", None)
     return str(path) if path else "simulated link"
-
-
-def _report(session, receiver, alice, bob, provenance):
-    """What ``qkdlab distill --json`` prints."""
-    reports, total = receiver.reports, receiver.total
-    good = [r for r in reports if r.key_id]
-    done = [r for r in reports if r.reconciliation and r.reconciliation["verified"]]
-    last = (good or reports)[-1]
-    leak = sum(r.reconciliation["leak_bits"] for r in reports if r.reconciliation)
-    n = sum(int(r.counts.clicks[:, 0].sum()) for r in done)
-    errors = sum(int(r.counts.errors[:, 0].sum()) for r in done)
-    # Why the clock was lost in the end explains nothing where there were clicks before.
-    reason = None if good else last.bound.reason if receiver.clicks else receiver.clock.reason or last.bound.reason
-    return datatypes.as_table({
-        "secret_bits": sum(r.secret_bits for r in good),
-        "alice_key_sha256": alice.sha256(), "bob_key_sha256": bob.sha256(),
-        "reason": reason,
-        "simulated": bool(session.source.simulated),
-        "qber_key": errors / n if n else None, "qber_test": total.qber(1),
-        "counts": total, "bound": last.bound,
-        "leak_bits": leak,
-        "f_ec": last.reconciliation["f_ec"] if last.reconciliation else None,
-        "rounds": sum(r.reconciliation["rounds"] for r in reports if r.reconciliation),
-        "epsilons": _spent(reports),
-        "ledger": _ledger(reports, receiver.bob.channel),
-        "blocks": [{"block": r.block, "secret_bits": r.secret_bits, "key_id": r.key_id, "reason": r.bound.reason,
-                    "reconciliation": r.reconciliation, "bound": r.bound} for r in reports],
-        "clock": receiver.clock, "tags": receiver.tags, "clicks": receiver.clicks, "lost_tags": receiver.lost,
-        "seconds": {step: round(s, 6) for step, s in receiver.seconds.items()},
-        "warnings": [*getattr(session.source, "warnings", ()), *session._tally.warnings, *receiver.warnings],
-        "settings_sha256": session.agreement.digest(),
-        "provenance": provenance, "recording": _title(session.source),
-    })
-
-
-def _spent(reports):
-    """Failure probabilities of the whole key: those of its blocks add up, also of blocks that were analysed in vain."""
-    def total(tables):
-        names = dict.fromkeys(name for table in tables for name in table)
-        return {name: total([t[name] for t in tables if name in t]) if isinstance(tables[0].get(name), dict)
-                else sum(t.get(name, 0.0) for t in tables) for name in names}
-
-    return total([r.bound.epsilons for r in reports if r.bound.epsilons] or [{}])
-
-
-def _ledger(reports, channel):
-    """Everything that was said aloud and depends on the key, and how much was said in all."""
-    return {
-        "parities_bits": sum(r.reconciliation["leak_bits"] for r in reports if r.reconciliation),
-        "verification_bits": sum(r.verification_bits for r in reports),
-        "transcript_bits": sum(r.reconciliation["transcript_bits"] for r in reports if r.reconciliation),
-        "said_by_bob_bytes": dict(channel.sent), "said_by_alice_bytes": dict(channel.heard),
-        "key_bits_said": {k: v for k, v in channel.leaked.items() if v},
-    }

@@ -10,9 +10,10 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "qkdlab"
-BASE = {"bits", "choices", "classical_channel", "datatypes", "entropy", "errors", "preamble", "registry", "settings"}
+BASE = {"bits", "choices", "classical_channel", "datatypes", "entropy", "errors", "preamble", "registry", "settings",
+        "streams"}
 STEPS = {"datasets", "instruments", "postprocessing", "proofs", "protocols"}
-TOP = {"accounting", "live", "parties", "report", "session", "store"}
+TOP = {"accounting", "ledger", "live", "parties", "report", "session", "store"}
 FRONT = {"__main__", "cli", "lab", "widgets"}
 LIGHT = {"numpy", "scipy"}                    # third-party modules that may be imported at the top of a module
 VIEW = {"IPython", "anywidget", "bokeh", "ipywidgets", "traitlets"}

@@ -89,6 +89,33 @@ def test_rounds_equal_twin(kernel, frame_bits, rate, log_blocks, checks):
         == [leak, size, rounds, ours[1].corrected()]
 
 
+def sparse(patterns):
+    """Errors of frames (arrays of bool) as the kernel takes them."""
+    positions = [np.flatnonzero(pattern) for pattern in patterns]
+    return np.concatenate(positions).astype(np.uint32), np.cumsum([len(p) for p in positions], dtype=np.int64)
+
+
+@pytest.mark.parametrize("frame_bits, rate, log_blocks, checks", CASES)
+def test_errors_alone_equal_twin(kernel, frame_bits, rate, log_blocks, checks):
+    rng = np.random.default_rng(sum(frame_bits) + checks)
+    agreed = 7, np.array(frame_bits, np.int64), np.array(log_blocks, np.int64), checks
+    errors, ends = sparse([rng.random(bits) < rate for _ in range(2) for bits in frame_bits])
+    ours, twins = np.full((2, 2, 4), -1, np.int64)
+    kernel("cascade").run_sparse(kernel("cascade").Plan(*agreed), errors, ends, ours)
+    reference.run_sparse(reference.Plan(*agreed), errors, ends, twins)
+    assert np.array_equal(ours, twins)
+
+
+@pytest.mark.parametrize("errors, ends", [
+    ([5, 5], [2, 2]), ([6, 5], [2, 2]), ([4000], [0, 1]), ([4096], [1, 1]), ([1, 2], [2, 1]), ([1], [2, 2]), ([1], [-1, 1]),
+    ([1], [1]), ([1], [1, 1, 1]),
+])
+def test_errors_out_of_order_or_place_are_refused(kernel, errors, ends):
+    plan = kernel("cascade").Plan(1, np.array([4096, 4000]), np.array([4, 8]), 20)
+    with pytest.raises(ValueError, match="order|ends|expected"):
+        kernel("cascade").run_sparse(plan, np.array(errors, np.uint32), np.array(ends), np.zeros((1, 4), np.int64))
+
+
 @pytest.mark.parametrize("tiles", [1, 2, 3, 25, 64])
 def test_orders_equal_twin_and_lose_no_bit(kernel, tiles):
     rng = np.random.default_rng(tiles)

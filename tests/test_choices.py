@@ -136,3 +136,24 @@ def test_files_that_are_no_arrays_are_refused(tmp_path):
 def test_string_needs_two_intensities():
     with pytest.raises(BadInput, match="intensities"):
         DrawnChoices(SourceSettings(intensities=(0.5,), probabilities=(1.0,)), SYNC, KEY)
+
+
+@pytest.mark.parametrize("kind", [StoredPattern, RecordedChoices])
+def test_stored_choices_that_are_not_as_stated_are_found(kind):
+    source = SourceSettings(probabilities=(0.6, 0.3, 0.1), key_basis_probability=0.7)
+    honest = encode(source, 100_000, np.random.default_rng(1)).symbols
+    assert kind(source, None, honest).departure() is None
+    biased = encode(source.replace(probabilities=(0.63, 0.27, 0.1)), 100_000, np.random.default_rng(1)).symbols
+    assert "0.63" in kind(source, None, biased).departure()
+    ones = honest | (np.random.default_rng(2).random(len(honest)) < 0.1).astype(np.uint8)
+    assert "ones 0.549" in kind(source, None, ones).departure()
+    never = source.replace(key_basis_probability=1.0)
+    assert kind(never, None, honest).departure() is not None
+
+
+def test_the_public_string_is_not_held_against_recorded_choices():
+    source = SourceSettings(probabilities=(0.6, 0.3, 0.1), key_basis_probability=0.7)
+    sync = SynchronisationSettings(frame_slots=1024, header_slots=512)
+    symbols = DrawnChoices(source, sync, bytes(32)).train(0, 200_000).symbols      # half of it is the string
+    assert RecordedChoices(source, sync, symbols).departure() is None
+    assert RecordedChoices(source, None, symbols).departure() is not None

@@ -49,6 +49,12 @@ def test_simulate_then_distill(capsys, recorded):
     assert code == 0 and report["bob_key_sha256"] in out
 
 
+def test_ledger(capsys, recorded):
+    code, out, _ = run(capsys, "distill", recorded, "--ledger")
+    assert code == 0 and "SECRET KEY" in out and "BLOCK 0" in out and "eps_sec" in out and "rests on" in out
+    assert "BLOCK" not in run(capsys, "distill", recorded)[1]
+
+
 def test_the_same_seed_records_the_same_run(capsys, recorded, tmp_path):
     assert run(capsys, "simulate", LINK, "-o", tmp_path / "b.h5", "--seed", 7, "--seconds", 0.1)[0] == 0
     keys = [json.loads(run(capsys, "distill", p, "--json")[1])["alice_key_sha256"] for p in (recorded, tmp_path / "b.h5")]

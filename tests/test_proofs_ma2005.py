@@ -6,6 +6,9 @@ from links import EXAMPLE_A, Link
 
 from qkdlab import proofs
 from qkdlab.datatypes import DecoyCounts
+from qkdlab.errors import BadInput
+from qkdlab.proofs import ma2005
+from qkdlab.proofs.crossing import last_positive
 
 P = (0.6, 0.3, 0.1)
 
@@ -70,3 +73,46 @@ def test_says_that_it_is_asymptotic():
 def test_no_error_seen_is_not_none():
     document = {**EXAMPLE_A, "proof": "ma2005", "test": {"n": [2_000_000, 175_000, 6_000], "m": [0, 0, 0]}}
     assert proofs.keylength(document)["phase_error"] > 0
+
+
+# --------------------------------------------------------------------------------------------- infinitely many decoys
+
+
+def gys_eta(km):
+    return 0.045 * 10 ** (-0.021 * km)
+
+
+def test_optimal_intensity():
+    """Published: 0.48 for f = 1.22, 0.54 for f = 1."""
+    best = ma2005.optimal_intensity(0.033, [1.22, 1.0])
+    assert best == pytest.approx([0.479, 0.544], abs=5e-4)
+    mu = np.linspace(0.3, 0.8, 501)
+    found = mu[ma2005.infinite_decoys(mu, 1e-4, 0, 0.033, f_ec=1.22).argmax()]
+    assert found == pytest.approx(best[0], abs=1e-3)
+    assert ma2005.optimal_intensity(0.0) == 1 and ma2005.optimal_intensity([0.2, 0.5]).tolist() == [0, 0]
+
+
+def test_reach_of_infinite_decoys():
+    """Published: 142.05 km; a vacuum and a weak decoy come within 1.5 km of it."""
+    reach = last_positive(lambda km: ma2005.infinite_decoys(0.48, gys_eta(km), 1.7e-6, 0.033, f_ec=1.22), 0, 300)
+    assert reach == pytest.approx(142.05, abs=0.2)
+    assert reach > 140.75
+
+
+def test_two_decoys_are_below_infinitely_many():
+    for km in (0, 40, 100, 135):
+        link, bound = gys(km, 0.05)
+        signals = 1e16 * link.p[0] * link.bases[0]
+        many = ma2005.infinite_decoys(0.48, link.eta, link.y0, link.e_mis, f_ec=1.22, q=1)
+        assert 0 < bound.length / signals < many * (1 + 1e-9)
+
+
+def test_infinite_decoys_broadcast_and_refuse():
+    rates = ma2005.infinite_decoys([[0.3], [0.6]], [0.1, 0.01, 0.001, 0], 1e-6, 0.01)
+    assert rates.shape == (2, 4) and (np.diff(rates) < 0).all() and (rates[:, -1] == 0).all()
+    assert ma2005.infinite_decoys(0.5, 0, 0, 0.01) == 0
+    assert ma2005.infinite_decoys(0.5, 0.1, 0, 0.01, q=1) == 2 * ma2005.infinite_decoys(0.5, 0.1, 0, 0.01)
+    for field, change in (("mu", -1), ("eta", 1.1), ("y0", np.nan), ("e_det", 0.6), ("f_ec", 0.5), ("q", 2)):
+        with pytest.raises(BadInput) as caught:
+            ma2005.infinite_decoys(**{"mu": 0.5, "eta": 0.1, "y0": 0, "e_det": 0.01, field: change})
+        assert caught.value.field == field

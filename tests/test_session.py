@@ -1,5 +1,6 @@
 """The main job, end to end."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -153,6 +154,32 @@ def test_blocks_close_at_the_declared_size():
     assert report["epsilons"]["eps_sec"] == pytest.approx(1e-6 * len(report["blocks"]))
     assert sum(report["epsilons"]["eps_sec_parts"].values()) == pytest.approx(report["epsilons"]["eps_sec"])
     assert len({b["key_id"] for b in report["blocks"] if b["key_id"]}) == sum(bool(b["key_id"]) for b in report["blocks"])
+
+
+def test_blocks_do_not_depend_on_how_the_tags_are_cut(recording):
+    run, distill = qkdlab.open(recording), DistillSettings(block_key_bits=150_000, eps_sec=1e-6)
+    reports = []
+    for block_tags in (1 << 20, 7919):
+        cut = dataclasses.replace(run, stream=lambda tally, _, n=block_tags: run.stream(tally, n))
+        reports.append(Session(cut, distill).run())
+    assert len(reports[0]["blocks"]) > 2 and reports[0]["secret_bits"] > 0
+    for name in ("alice_key_sha256", "bob_key_sha256", "secret_bits", "leak_bits"):
+        assert reports[0][name] == reports[1][name]
+    assert [b["secret_bits"] for b in reports[0]["blocks"]] == [b["secret_bits"] for b in reports[1]["blocks"]]
+
+
+def test_a_recording_watched_in_stretches_gives_the_same_key(recording, report):
+    """What a workbench does: anything with `tag_blocks()` is a source."""
+    run = qkdlab.open(recording)
+
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(run, name)
+
+        def tag_blocks(self):
+            return run.tag_blocks(10_000)
+
+    assert Session(Watched()).run()["alice_key_sha256"] == report["alice_key_sha256"]
 
 
 def test_a_dark_link_says_why_there_is_no_key():
@@ -345,3 +372,15 @@ def test_secret_slots_leave_the_headers_out():
     rng = np.random.default_rng(2)
     for first, stop in np.sort(rng.integers(0, len(slots), (50, 2)), axis=1):
         assert _secret_slots(sync, int(first), int(stop)) == secret[first:stop].sum()
+
+
+def test_stored_choices_that_are_not_as_stated_give_no_key():
+    link = make_link()
+    symbols = link.choices.train(0, 1 << 24).symbols.copy()
+    symbols[::7] |= 1                          # ones are 57 %
+    tables = {name: cls() for name, cls in simulation.SECTIONS.items()}
+    tables |= {"source": link.source, "synchronisation": link.sync, "channel": link.channel,
+               "detectors": link.detectors, "clock": link.clock}
+    crooked = RecordedChoices(link.source, link.sync, symbols)
+    report = Session(simulation.simulate(tables, seed=1, choices=crooked)).run(seconds=0.05)
+    assert report["secret_bits"] == 0 and "not what the source states" in report["reason"]

@@ -75,7 +75,7 @@ class Agreement:
                            value=self.qber)
         object.__setattr__(self, "qber", qber)
         for field, low, high in ("n", 0, 2**62), ("seed", 0, 2**64 - 1), ("frame_bits", 1, 2**62):
-            object.__setattr__(self, field, _whole(getattr(self, field), field, low, high))
+            object.__setattr__(self, field, whole(getattr(self, field), field, low, high))
         if not isinstance(self.variant, str) or self.variant not in VARIANTS:
             raise BadInput(f"unknown variant; {nearest(str(self.variant), VARIANTS)}", where="reconcile",
                            field="variant", value=self.variant)
@@ -109,7 +109,7 @@ class Agreement:
         return _plan(self.seed, tuple(self.frame_lengths()), self.log_blocks(), VARIANTS[self.variant].checks)
 
 
-def _whole(value, field, low, high):
+def whole(value, field, low, high):
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -147,7 +147,7 @@ def expected_efficiency(qber, n):
     BadInput
         Where `qber` or `n` is out of range.
     """
-    agreed = Agreement(_whole(n, "n", 1, 2**62), qber, seed=0)
+    agreed = Agreement(whole(n, "n", 1, 2**62), qber, seed=0)
     qber, lengths = agreed.qber, agreed.frame_lengths()
     entropy = -qber * math.log2(qber) - (1 - qber) * math.log2(1 - qber)
     # Each frame spends 20 checks and some searches for the last errors; a search in the second pass, which finds a good

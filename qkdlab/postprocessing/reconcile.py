@@ -89,12 +89,12 @@ def reconcile(alice, bob, qber, *, seed, variant="default", frame_bits=FRAME_BIT
     rounds = int(counts[:, 2].max())
     words.flags.writeable = False
     return Reconciliation(
-        Bits(words, len(bob)), leak_bits=leak_bits, transcript_bits=_transcript_bits(spoken_bytes, rounds),
+        Bits(words, len(bob)), leak_bits=leak_bits, transcript_bits=transcript_bits(spoken_bytes, rounds),
         rounds=rounds, verified=bool(np.array_equal(words, alice.words)), corrected=corrected,
     )
 
 
-def _transcript_bits(spoken_bytes, rounds):
+def transcript_bits(spoken_bytes, rounds):
     """Answers and differences, a round number with each question and with the last one, and the digest."""
     return 8 * (spoken_bytes + _ROUND.size * (rounds + 1) + 16)
 
@@ -140,7 +140,7 @@ class _Side:
     @property
     def transcript_bits(self):
         """All that was said in both directions, the last question included, in bits."""
-        return _transcript_bits(self._spoken_bytes, self.rounds) if self._party else 0
+        return transcript_bits(self._spoken_bytes, self.rounds) if self._party else 0
 
     def result(self):
         """The outcome so far as a :class:`Reconciliation`, not verified."""

@@ -1,33 +1,16 @@
 """From estimates to a key length: the last step that all analyses share, and the words that go with it."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..datatypes import Bound, as_table
+from .assumptions import ASSUMPTIONS, FINITE
 from .counts import Security, Source
 from .guards import inconsistency
 from .photons import Estimate, binary_entropy, error_entropy
 from .sampling import PROVEN, phase_error
 
-__all__ = ["ASSUMPTIONS", "Case", "conclude"]
-
-ASSUMPTIONS = (
-    "Alice's pulses are phase-randomised: to Eve each one is a Poisson mixture of photon numbers",
-    "the intensities and their probabilities are exactly those stated; each choice of bit, basis and intensity is "
-    "random and independent of all others",
-    "nothing but the prepared state tells of these choices: no side channel, no correlation between pulses, no light "
-    "sent in by Eve",
-    "a pulse is detected with the same probability in both bases, whatever Eve sends; double clicks got a random bit",
-    "bases and intensities were announced only after the last detection of the block",
-    "the classical channel is authenticated; its own failure probability comes on top",
-    "the error correction revealed no more than leak_bits, beside the verification hash that eps_cor pays for",
-)
-FINITE = (
-    "finite size, coherent attacks",
-    "variable length: the length is computed from the counts of this very block, which rests on the theorem of "
-    "Tupkary, Tan and Lutkenhaus (2024); a fixed-length claim would need thresholds agreed before the run",
-    "the block ended by a rule fixed beforehand, and it is analysed once, not again until it passes",
-)
+__all__ = ["Case", "conclude", "with_phase_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +30,7 @@ class Case:
     vacuum: bool                 # whether vacuum detections make key
     details: dict = field(default_factory=dict)
     assumptions: tuple = ()
+    instead: dict = field(default_factory=dict)          # a standing assumption: what is assumed in its place
 
 
 def conclude(case):
@@ -74,7 +58,7 @@ def conclude(case):
         cost = leak + case.pa_bits + cor_bits
         signed = private - cost
         if phi >= 0.5:
-            reason = f"the phase error rate is bounded by {phi:.4g} only: at 1/2 Eve may know every bit"
+            reason = _useless(phi)
         elif signed < 1:
             reason = (f"{private:,.0f} bits are private, but correction, verification and privacy amplification cost "
                       f"{cost:,.0f}")
@@ -85,7 +69,8 @@ def conclude(case):
         "single_photon_error": observed, "sampling_deviation": None if phi is None else phi - observed,
         "f_ec": leak / (key.n * entropy) if entropy else security.f_ec, "pa_bits": case.pa_bits, "cor_bits": cor_bits,
         "tails": security.tails, "sampling": security.sampling, "clamp": security.clamp,
-        "composable": security.sampling in PROVEN,
+        "vacuum_bits": float(key.s0) if case.vacuum else 0.0, "composable": security.sampling in PROVEN,
+        "length_kind": "variable",
     }
     return Bound(
         proof=case.proof, length=math.floor(signed) if reason is None else 0, signed_length=signed, reason=reason,
@@ -97,10 +82,51 @@ def conclude(case):
 
 
 def _assumptions(case):
-    words = [*FINITE, *ASSUMPTIONS, *case.assumptions]
+    words = [case.instead.get(words, words) for words in (*FINITE, *ASSUMPTIONS)] + list(case.assumptions)
     if case.security.sampling not in PROVEN:
         words.append(f"the {case.security.sampling} sampling formula is taken as published: it is not a proven bound, "
                      "so this length is for comparison, not composably secure")
     if case.security.leak_bits is None:
         words.append("the leak is a model, f_ec n h(error rate): for planning; a key needs the bits really leaked")
     return tuple(words)
+
+
+def with_phase_error(bound, phase_error, words, *, instead_of="", details=()):
+    """A bound whose single photons turn out to have a larger phase error, for an effect its analysis left out.
+
+    ``l -> l - s1 [h(new) - h(old)]``: all else in the key length stays.
+
+    Parameters
+    ----------
+    bound : Bound
+    phase_error : float
+        The new upper bound; the old one where that is larger.
+    words : str
+        What is assumed of the effect now.
+    instead_of : str
+        The standing assumption that it replaces; none: it is added.
+    details : dict
+        Further intermediates.
+
+    Returns
+    -------
+    Bound
+        Unchanged but for the words where the old one was undefined.
+    """
+    kept = tuple(w for w in bound.assumptions if w != instead_of)
+    changes = {"assumptions": (*kept, words), "details": {**bound.details, **dict(details)}}
+    if bound.phase_error is None:
+        return replace(bound, **changes)
+    phi = max(min(float(phase_error), 1.0), bound.phase_error)
+    entropies = [float(binary_entropy(min(x, 0.5))) for x in (phi, bound.phase_error)]
+    signed, reason = bound.signed_length - bound.s1 * (entropies[0] - entropies[1]), bound.reason
+    if reason is None and phi >= 0.5:
+        reason = _useless(phi)
+    elif reason is None and signed < 1:
+        reason = f"the larger phase error rate, {phi:.4g}, leaves {signed:,.0f} bits"
+    return replace(bound, phase_error=phi, signed_length=signed, reason=reason,
+                   length=0 if reason else math.floor(signed), **changes)
+
+
+def _useless(phi):
+    return f"the phase error rate is bounded by {phi:.4g} only: at 1/2 Eve may know every bit"

@@ -8,6 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
+from .assumptions import EXACT_INTENSITIES, Contradiction
+
 __all__ = ["inconsistency"]
 
 
@@ -22,6 +24,7 @@ def inconsistency(source, key, test):
     Returns
     -------
     str or None
+        A :class:`~qkdlab.proofs.assumptions.Contradiction` where the counts cannot belong to the stated source.
     """
     for basis, estimate in (("key", key), ("test", test)):
         if not estimate.n:
@@ -29,7 +32,7 @@ def inconsistency(source, key, test):
     for basis, estimate in (("key", key), ("test", test)):
         reason = _gains(source, basis, estimate) or _photon_numbers(basis, estimate)
         if reason:
-            return reason
+            return Contradiction(reason, EXACT_INTENSITIES)
     for basis, estimate in (("key", key), ("test", test)):
         if not estimate.s1 > 0:
             return (f"not one single-photon detection is certain in the {basis} basis (bound {estimate.s1:.6g}): "

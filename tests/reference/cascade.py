@@ -172,3 +172,21 @@ class Party:
     def words(self, out):
         parts = [pack(f.bits).view(np.uint64)[: (f.n + 63) // 64] for f in self.frames]
         out[:] = np.concatenate(parts)
+
+
+def run_sparse(plan, errors, ends, counts):
+    start = 0
+    counts[:] = 0
+    for i, end in enumerate(ends):
+        key, f = divmod(i, plan.frames)
+        bits = np.zeros(plan.frame_bits[f], np.uint8)
+        bits[errors[start:end]] = 1
+        frame, rounds = Frame(plan, bits, True), 0
+        while frame.questions:
+            counts[key, 0] += len(frame.questions)
+            counts[key, 1] += 2 * ((len(frame.questions) + 7) // 8)
+            rounds += 1
+            frame.learn(np.array([frame.bits[q].sum() & 1 for q in frame.questions], np.uint8))
+        counts[key, 2] = max(counts[key, 2], rounds)
+        counts[key, 3] += len(frame.flipped)
+        start = end

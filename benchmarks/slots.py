@@ -1,0 +1,36 @@
+"""Time tags to slots: the fold by a clock with its gate."""
+
+import numpy as np
+
+from qkdlab import _ext
+from qkdlab.benchmarks.measure import Case, Peer
+
+__all__ = ["cases"]
+
+PERIOD_PS, BINS = 1000, 512
+
+
+def cases(size):
+    """Four detectors with delays, pulses of 1 GHz, half of the tags in the gate."""
+    n = 1_000_000 if size == "quick" else 8_000_000
+    rng = np.random.default_rng(1)
+    time_ps, detector = np.cumsum(rng.integers(0, 20_000, n)), rng.integers(0, 4, n, dtype=np.uint8)
+    delay_ps = np.array([0, 30, -20, 700])
+    rate = round(2**64 / (PERIOD_PS * (1 + 2e-6)))
+    slot, which, counts = np.empty(n, np.int64), np.empty(n, np.uint8), np.zeros((4, BINS), np.int32)
+
+    def ours():
+        return _ext.match.gate(time_ps, detector, delay_ps, 0, 0, 0, rate, 2**62, 2**63, slot, which, counts)
+
+    yield Case("fold and gate", "tags", n / 1e6, ours,
+               (Peer("numpy", lambda: lambda: by_numpy(time_ps, detector, delay_ps)),), goal=400)
+
+
+def by_numpy(time_ps, detector, delay_ps):
+    """In floating point, good for some hours at 1 GHz."""
+    cycles = (time_ps - delay_ps[detector]) * (1 / (PERIOD_PS * (1 + 2e-6)))
+    slot = np.floor(cycles)
+    phase = cycles - slot
+    counts = np.bincount(detector * np.intp(BINS) + (phase * BINS).astype(np.intp), minlength=4 * BINS)
+    kept = (phase >= 0.25) & (phase < 0.75)
+    return slot[kept].astype(np.int64), detector[kept], counts
