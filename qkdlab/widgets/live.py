@@ -20,6 +20,7 @@ from bokeh.models import (
     Legend,
     LegendItem,
     Line,
+    Node,
     Range1d,
     Scatter,
     Span,
@@ -227,7 +228,8 @@ def key_length():
     area = plot.add_glyph(source, VArea(x="t", y1="zero", y2="length", fill_color=PALETTE["green"], fill_alpha=0.3))
     line = plot.add_glyph(source, Line(x="t", y="signed", line_color=PALETTE["green"], line_width=2))
     plot.add_glyph(source, Line(x="t", y="zero", line_color=PALETTE["grey"], line_width=1.5))
-    note = Label(x=8, y=6, x_units="screen", y_units="screen", text="", name="key_length_note")
+    note = Label(x=Node(target="frame", symbol="left", offset=8), y=Node(target="frame", symbol="top", offset=4),
+                 anchor="top_left", text="", name="key_length_note")
     plot.add_layout(note)
     plot.yaxis.formatter = _prefixed()
     legend_above(plot, [("secret bits", [area]), ("before it is cut at zero", [line])])

@@ -100,7 +100,7 @@ class Readout:
         interval = f"95 %: {100 * block['qber_low']:.2f}\u2013{100 * block['qber_high']:.2f} %"
         if block["qber_test"] > self.abort_qber:
             return _card("QBER, test basis", f"{100 * block['qber_test']:.2f} %",
-                         f"&#9650; above {100 * self.abort_qber:.3g} %: no key", "qber", "alarm")
+                         f"&#9650; above {100 * self.abort_qber:.3g} %", "qber", "alarm")
         return _card("QBER, test basis", f"{100 * block['qber_test']:.2f} %", interval, "qber", "good")
 
     def _key_card(self):
