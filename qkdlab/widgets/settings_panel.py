@@ -73,12 +73,13 @@ class SettingsPanel(traitlets.HasTraits):
         changes = {}
         for path, control in self.controls.items():
             name, _, index = path.partition(".")
+            value = _intended(control, _look_up(self.value, path))
             if index:
                 entries = list(changes.get(name, getattr(self.value, name)))
-                entries[int(index)] = control.value
+                entries[int(index)] = value
                 changes[name] = tuple(entries)
             else:
-                changes[name] = control.value
+                changes[name] = value
         try:
             taken = self.value.replace(**changes)
         except BadInput as error:
@@ -146,21 +147,32 @@ def arranged(controls):
         grid_template_columns="repeat(auto-fit, minmax(250px, 1fr))", grid_gap="0 16px", width="auto"))
 
 
+def _intended(control, before):
+    """What the reader meant: the page moves a slider to its nearest step all by itself, and in binary fractions."""
+    if isinstance(control, ipywidgets.FloatSlider):
+        if abs(control.value - before) < 0.499 * control.step:
+            return before
+        return float(f"{control.value:.12g}")
+    return control.value
+
+
 def _slider(kind, value, low, high, log):
     if kind is int:
         return ipywidgets.IntSlider(value=value, min=low, max=high)
     if log:
         return ipywidgets.FloatLogSlider(value=value, min=math.log10(low), max=math.log10(high), step=0.01,
                                          readout_format=".3g")
-    step = _round_step(high - low)
+    step = _step(low, high, value)
     return ipywidgets.FloatSlider(value=value, min=low, max=high, step=step,
                                   readout_format=f".{max(0, -math.floor(math.log10(step)))}f")
 
 
-def _round_step(span):
-    """A step of 1, 2 or 5 times a power of ten that divides a slider into some 200 parts."""
-    power = 10.0 ** int(f"{span / 200:e}".split("e")[1])
-    return next(m * power for m in (1, 2, 5, 10) if m * power >= span / 200 * 0.999)
+def _step(low, high, value):
+    """1, 2 or 5 times a power of ten: some 200 steps from end to end, or more where that meets `value`."""
+    power = 10.0 ** (math.floor(math.log10((high - low) / 200)) + 1)
+    steps = [m * power / 10**k for k in range(3) for m in (1, 0.5, 0.2)]
+    fine = [s for s in steps if s <= (high - low) / 200 * 1.001]
+    return next((s for s in fine if abs((value - low) / s - round((value - low) / s)) < 1e-6), fine[0])
 
 
 def _paths(settings, fields):

@@ -70,6 +70,22 @@ def test_a_value_beyond_a_narrow_slider_is_still_shown():
     assert panel.value.distance_km == 300 and panel.controls["distance_km"].value == 300
 
 
+@pytest.mark.parametrize("value, step", [(60.0, 0.5), (60.3, 0.1), (60.25, 0.05), (1 / 3, 0.5)])
+def test_a_slider_has_a_step_that_meets_the_value_where_one_does(value, step):
+    panel = SettingsPanel(ChannelSettings(distance_km=value), fields=["distance_km"], ranges={"distance_km": (0, 150)})
+    assert panel.controls["distance_km"].step == pytest.approx(step)
+
+
+def test_a_page_that_moves_a_slider_to_its_step_changes_nothing():
+    panel = SettingsPanel(SourceSettings(intensities=(0.5, 0.15, 0.001)), fields=["intensities.0", "intensities.1"])
+    seen = []
+    panel.observe(seen.append, "value")
+    panel.controls["intensities.0"].value = 0.49999999999999994        # as seen in JupyterLab when a slider is drawn
+    assert not seen and panel.value.intensities == (0.5, 0.15, 0.001)
+    panel.controls["intensities.0"].value += 5 * panel.controls["intensities.0"].step
+    assert len(seen) == 1
+
+
 def test_markup_in_a_message_is_text():
     panel = SettingsPanel(ChannelSettings())
     panel._say("<script>alert(1)</script>")
