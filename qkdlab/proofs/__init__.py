@@ -9,6 +9,9 @@ Which one when
     One decoy, finite size. Fewer settings; needs the errors on key bits, which are known after error correction.
 ``wiesemann2024``
     One decoy, the consolidated proof: no vacuum term, tighter budget. The safest choice for two intensities.
+``linear``
+    Any number of decoys, finite size: linear programs, never below the formulas. The choice for four intensities or
+    more; it takes some 10 ms a block.
 ``ma2005``
     Two decoys, an endless block. A yardstick for links and lessons: never a key.
 
@@ -34,6 +37,8 @@ Beside the menu
 Rates of other protocols, as functions of their links: ``bbm92`` (entangled pairs), ``device_independent`` (Bell test),
 ``mdi`` (untrusted station), ``ma2005.infinite_decoys``; ``plob`` is the ceiling of them all. ``imperfections`` changes
 a bound for devices that are not perfect, ``fixed_length`` announces a length before the run.
+Planning: best settings of a source and maps of them in :mod:`.optimise`, of a satellite's pass in :mod:`.satellite`, of
+the next block in :mod:`.adaptive`.
 
 To add an analysis, write one file with ``check(source)`` and ``bound(counts, source, security) -> Bound``.
 """
