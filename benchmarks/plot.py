@@ -3,6 +3,8 @@
 import math
 from html import escape
 
+from qkdlab.benchmarks.table import short
+
 __all__ = ["svg"]
 
 _BAR, _LEFT, _WIDTH, _GAP = 18, 330, 430, 34
@@ -17,11 +19,11 @@ def svg(report):
     str
         An SVG document.
     """
-    rates = [(row["name"], row["rate"], row["goal"], f"{row['rate']:.3g} M {row['unit']}/s") for row in report["rows"]]
+    rates = [(row["name"], row["rate"], row["goal"], f"{short(row['rate'])} M {row['unit']}/s") for row in report["rows"]]
     ratios = []
     for row in report["rows"]:
         goal = dict([reversed(row["goal_over"])]) if row["goal_over"] else {}
-        ratios += [(f"{row['name']} / {name}", peer["ratio"], goal.get(name), f"{peer['ratio']:.3g} x")
+        ratios += [(f"{row['name']} / {name}", peer["ratio"], goal.get(name), f"{short(peer['ratio'])} x")
                    for name, peer in row["peers"].items() if "ratio" in peer]
     machine = report["machine"]
     parts, y = [], 24

@@ -1,6 +1,6 @@
 """A report as text."""
 
-__all__ = ["table"]
+__all__ = ["short", "table"]
 
 
 def table(report):
@@ -11,7 +11,7 @@ def table(report):
              ", ".join(f"{name} {version}" for name, version in report["versions"].items()),
              "CPU time of one thread, medians of turns taken with the peers.", ""]
     rows = [("", "million a second", "times as fast as", "goal")]
-    rows += [(row["name"], f"{_short(row['rate'])} {row['unit']}", _beside(row), _goals(row)) for row in report["rows"]]
+    rows += [(row["name"], f"{short(row['rate'])} {row['unit']}", _beside(row), _goals(row)) for row in report["rows"]]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines += ["  ".join(part.ljust(width) for part, width in zip(row, [*widths, 0], strict=True)).rstrip() for row in rows]
     notes = [f"{row['name']}: " + ", ".join(f"{name} {_fact(value)}" for name, value in row["facts"].items())
@@ -20,18 +20,18 @@ def table(report):
 
 
 def _beside(row):
-    return ", ".join(f"{name}: {peer['missing']}" if "missing" in peer else f"{name} {_short(peer['ratio'])}"
+    return ", ".join(f"{name}: {peer['missing']}" if "missing" in peer else f"{name} {short(peer['ratio'])}"
                      for name, peer in row["peers"].items())
 
 
 def _goals(row):
     goals = []
     if row["goal"] is not None:
-        goals.append(f"{_short(row['goal'])}: {_share(row['rate'] / row['goal'])}")
+        goals.append(f"{short(row['goal'])}: {_share(row['rate'] / row['goal'])}")
     if row["goal_over"] is not None:
         ratio, name = row["goal_over"]
         measured = row["peers"].get(name, {}).get("ratio")
-        goals.append(f"{_short(ratio)} x {name}" + (f": {_share(measured / ratio)}" if measured else ""))
+        goals.append(f"{short(ratio)} x {name}" + (f": {_share(measured / ratio)}" if measured else ""))
     return ", ".join(goals)
 
 
@@ -45,5 +45,6 @@ def _fact(value):
     return "-" if value is None else str(value)
 
 
-def _short(value):
+def short(value):
+    """Three digits."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
