@@ -3,7 +3,7 @@
 Run it in an environment of its own, from the checkout, so that the package is not needed to use qkdlab:
 
     python -m venv .peer && .peer/bin/pip install tno.quantum.communication.qkd_key_rate
-    PYTHONPATH=. .peer/bin/python benchmarks/key_rate_peer.py
+    PYTHONPATH=. .peer/bin/python docs/key_rate_peer.py
 
 One table for each kind of rate; `docs/cross-check.md` has the output and explains the differences.
 """
