@@ -233,10 +233,10 @@ cdef double _worth(const double* settings, const Link* link, double amount, cons
 
 
 cdef bint _usable(const double* settings) noexcept nogil:
-    # What proofs.counts asks of a source.
+    # What proofs.counts asks of a source; and with a key basis rarer than 1 in 50 a block of n_key has no end.
     return (settings[1] - settings[2] >= 1e-9 and settings[2] >= 0 and settings[0] - settings[1] - settings[2] >= 1e-9
             and settings[0] <= 10 and settings[3] >= 1e-15 and settings[4] >= 1e-15 and settings[5] >= 1e-15
-            and 0 < settings[6] < 1)
+            and 0.02 <= settings[6] <= 0.999999)
 
 
 # ------------------------------------------------------------------------------------------------------ the search

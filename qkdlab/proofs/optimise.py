@@ -23,7 +23,7 @@ from ..errors import BadInput
 from ..settings import Settings, setting
 from ..simulation.link_model import LinkModel, expected_counts
 from . import lim2014
-from .counts import Security, Source, checked
+from .counts import MOST_SENT, Security, Source, checked
 
 __all__ = ["Optimum", "Plan", "RateCurve", "Search", "optimise", "rate_curve"]
 
@@ -32,9 +32,9 @@ __all__ = ["Optimum", "Plan", "RateCurve", "Search", "optimise", "rate_curve"]
 class Plan(Settings):
     """What is asked of a block, and what the source can do."""
 
-    n_pulses: float | None = setting(None, help="pulses sent in a block", unit="pulses", low=1, high=1e18)
+    n_pulses: float | None = setting(None, help="pulses sent in a block", unit="pulses", low=1, high=1e15)
     n_key: float | None = setting(None, help="detections in the key basis that end a block", unit="bits", low=1,
-                                  high=1e15)
+                                  high=1e12)
     eps_sec: float = setting(1e-9, help="secrecy failure probability", low=1e-300, high=0.999)
     eps_cor: float = setting(1e-15, help="probability that the keys differ unnoticed", low=1e-300, high=0.999)
     f_ec: float = setting(1.16, help="efficiency of error correction", low=1, high=100)
@@ -46,7 +46,7 @@ class Plan(Settings):
                                        low=0, high=0.1)
     brightest_intensity: float = setting(1.0, help="the signal stays below it", unit="photons/pulse", low=0.25, high=10)
     intensities: tuple[float, ...] | None = setting(None, help="three that are held; absent: chosen", low=0, high=10)
-    key_basis_probability: float | None = setting(None, help="held; absent: chosen", low=1e-6, high=1 - 1e-6)
+    key_basis_probability: float | None = setting(None, help="held; absent: chosen", low=0.02, high=0.999)
 
     def check(self):
         if (self.n_pulses is None) == (self.n_key is None):
@@ -180,10 +180,8 @@ def _result(links, shares, row, plan, block):
         found = sum(share * link.gains(mu, p, *q)[0][:, 0] for share, link in zip(shares, links, strict=True))
         per_pulse = float(q[0] * np.dot(p, found))
         n_pulses = block / per_pulse if per_pulse > 0 else math.inf
-    if n_pulses < 1 << 62:
-        counts = expected_counts(links, shares, mu, p, *q, n_pulses)
-    else:
-        counts = expected_counts(links, shares, mu, p, *q, 0)           # no light and no dark counts: nothing comes
+    # Beyond what can be counted: a link without light or dark counts, or as good as.
+    counts = expected_counts(links, shares, mu, p, *q, n_pulses if n_pulses < MOST_SENT else 0)
     result = lim2014.bound(checked(counts, source := Source(mu, p)), source, plan.security)
     return Optimum(mu, p, q[0], n_pulses, result.length / n_pulses, result.length, result)
 
