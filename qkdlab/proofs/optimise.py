@@ -118,7 +118,7 @@ def optimise(link, *, shares=None, start=None, **plan):
     search = Search.of([links], shares, [plan.n_key or plan.n_pulses], plan)
     search.cold(6 if len(links) == 1 else 3, () if start is None else (start,))
     search.polish()
-    return _result(links, search.shares, search.settings[0], plan, plan.n_key or plan.n_pulses)
+    return result(links, search.shares, search.settings[0], plan, plan.n_key or plan.n_pulses)
 
 
 def rate_curve(link, loss_db, *, n_key=None, n_pulses=None, **plan):
@@ -157,7 +157,7 @@ def rate_curve(link, loss_db, *, n_key=None, n_pulses=None, **plan):
         search.warm(here)
         search.warm(here[::-1])
     search.polish()
-    best = [_result([at], search.shares, row, plan, block) for row, (block, plan, at) in zip(
+    best = [result([at], search.shares, row, plan, block) for row, (block, plan, at) in zip(
         search.settings, ((b, p, at) for b, p in zip(blocks, plans, strict=True) for at in links), strict=True)]
     shape = len(blocks), len(links)
     return RateCurve(loss_db, blocks, np.array([o.rate_per_pulse for o in best]).reshape(shape),
@@ -172,8 +172,13 @@ def _plan(fields):
     return Plan(**fields)
 
 
-def _result(links, shares, row, plan, block):
-    """The reference path: whole expected counts through the analysis."""
+def result(links, shares, row, plan, block):
+    """Settings (7,) on the reference path: whole expected counts through the analysis.
+
+    Returns
+    -------
+    Optimum
+    """
     mu, p, q = (tuple(part.tolist()) for part in (row[:3], row[3:6], row[6:]))
     n_pulses = block
     if plan.n_key is not None:
@@ -212,12 +217,15 @@ class Search:
     best : ndarray, shape (P,)
         Its height: signed bits per pulse, below -1e29 where there is none.
     settings : ndarray, shape (P, 7)
+    slots : ndarray, shape (P, T, 3)
+        Share of the pulses, transmittance, dark counts per pulse in each time slot.
+    shares : ndarray, shape (T,)
     trials : int
         How often the height was computed.
     """
 
     def __init__(self, slots, shares, receiver, passive, amount, plan):
-        self._slots, self.shares, self._plan, self._amount = slots, shares, plan, amount
+        self.slots, self.shares, self._plan, self._amount = slots, shares, plan, amount
         self._receiver, self._passive = receiver, passive
         shares_of_eps, eps = sum(lim2014.SHARES.values()), plan.eps_sec
         self._price = np.array([
@@ -244,9 +252,8 @@ class Search:
         first = problems[0][0] if problems and problems[0] else None
         if not isinstance(first, LinkModel):
             raise BadInput("a LinkModel is expected, or one for each time slot", field="link", value=first)
-        of_receiver = first.replace(transmittance=1, dark_probability=0)
         for link in (link for links in problems for link in links):
-            if link.replace(transmittance=1, dark_probability=0) != of_receiver:
+            if _receiver(link) != _receiver(first):
                 raise BadInput("links may differ in transmittance and dark_probability only", field="link", value=link)
         n = len(problems[0])
         shares = np.full(n, 1 / n) if shares is None else np.array(shares, dtype=float)
@@ -254,16 +261,20 @@ class Search:
             raise BadInput(f"{n} numbers from 0 are expected that sum to 1", field="shares", value=shares.tolist())
         slots = np.array([[(s, a.transmittance, a.dark_probability) for s, a in zip(shares, links, strict=True)]
                           for links in problems])
-        bob = -1.0 if first.receiver_key_basis is None else first.receiver_key_basis
-        receiver = np.array([first.misalignment, first.afterpulse_probability, first.dead_time_pulses, bob])
-        return cls(slots, shares, receiver, first.passive, np.array(amount, dtype=float), plan)
+        *receiver, passive = _receiver(first)
+        return cls(slots, shares, np.array(receiver), passive, np.array(amount, dtype=float), plan)
 
     def worth(self, settings, problem=0):
         """Signed bits per pulse of settings, float64 (n, 7) to (n,); below -1e29 where no key is possible."""
         out = np.empty(len(settings))
-        _ext.decoy.worth(np.ascontiguousarray(settings, dtype=float), self._slots[problem], self._receiver, self._passive,
+        _ext.decoy.worth(np.ascontiguousarray(settings, dtype=float), self.slots[problem], self._receiver, self._passive,
                          self._amount[problem], self._plan.n_key is not None, self._price, *self._flags, out)
         return out
+
+    def within(self, used):
+        """The same search with some of the time slots only; bits per pulse stay those of all pulses."""
+        return Search(np.ascontiguousarray(self.slots[:, used]), self.shares[used], self._receiver, self._passive,
+                      self._amount, self._plan)
 
     def cold(self, climbs, starts=()):
         """Climb from the `climbs` most promising of the usual starts, and from all of `starts`."""
@@ -315,9 +326,15 @@ class Search:
     def _run(self, x, where, step, most, close=CLOSE):
         best, settings = np.empty(len(x)), np.empty((len(x), 7))
         self.trials += _ext.decoy.climb(
-            x, self._slots[where], self._receiver, self._passive, self._amount[where], self._plan.n_key is not None,
+            x, self.slots[where], self._receiver, self._passive, self._amount[where], self._plan.n_key is not None,
             self._price, *self._flags, step * self._free, self._brightest, self._weakest, most, close, best, settings)
         return best, settings
+
+
+def _receiver(link):
+    """What the time slots of a pass have in common."""
+    bob = -1.0 if link.receiver_key_basis is None else link.receiver_key_basis
+    return link.misalignment, link.afterpulse_probability, link.dead_time_pulses, bob, link.passive
 
 
 def _logit(y):

@@ -50,7 +50,7 @@ class LinkModel(Settings):
             Full width of the gate; absent: the whole period. Light beside the gate is not taken off.
         """
         gate_s = gate_ps * 1e-12 if gate_ps else 1 / clock_hz
-        return cls(channel.transmittance * detectors.efficiency, min(detectors.dark_rate_hz * gate_s, 0.1),
+        return cls(channel.transmittance * detectors.efficiency, detectors.dark_rate_hz * gate_s,
                    channel.misalignment, detectors.afterpulse_probability, detectors.dead_time_ps * 1e-12 * clock_hz,
                    passive, detectors.key_basis_probability if passive else None)
 
