@@ -86,6 +86,10 @@ def _parser():
     sub.add_argument("counts", metavar="COUNTS.json")
     json_flag(sub)
 
+    sub = command("optimise", _optimise, "best intensities, probabilities and basis bias for a link, and the rate")
+    sub.add_argument("link", metavar="LINK.toml")
+    json_flag(sub)
+
     sub = command("inspect", _inspect, "say what a time-tag file holds")
     sub.add_argument("file", metavar="FILE")
     json_flag(sub)
@@ -214,6 +218,17 @@ def _keylength(arguments):
         raise BadInput(f"not valid JSON: {error}", where=arguments.counts) from None
     result = proofs.keylength(document, where=arguments.counts)
     print(json.dumps(result, allow_nan=False) if arguments.json else keylength_text(result))
+    return 0 if result["length"] else 1
+
+
+def _optimise(arguments):
+    from .proofs.link_file import optimise_tables
+    from .report import optimise_text
+    from .settings import read_toml
+    from .store import SECTIONS
+
+    result = optimise_tables(read_toml(arguments.link, SECTIONS), arguments.link)
+    print(json.dumps(result, allow_nan=False) if arguments.json else optimise_text(result))
     return 0 if result["length"] else 1
 
 
