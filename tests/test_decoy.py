@@ -105,15 +105,17 @@ def test_bounds_equal_the_analysis(kernel, tails, sampling, clamp):
         kernel("decoy").bounds(settings, counts, PRICE, tails == "chernoff", sampling == "gamma", clamp, fast)
         for row, count, out in zip(settings, counts, fast, strict=True):
             n, m = count[1:7].reshape(3, 2), count[7:].reshape(3, 2)
-            bound = proofs.bound(DecoyCounts(np.zeros((3, 2)), n, m), intensities=row[:3], probabilities=row[3:6] / row[3:6].sum(),
-                                 eps_sec=1e-9, eps_cor=1e-15, f_ec=1.16, tails=tails, sampling=sampling, clamp=clamp)
+            bound = proofs.bound(DecoyCounts(np.zeros((3, 2)), n, m), intensities=row[:3],
+                                 probabilities=row[3:6] / row[3:6].sum(), eps_sec=1e-9, eps_cor=1e-15, f_ec=1.16,
+                                 tails=tails, sampling=sampling, clamp=clamp)
             assert (bound.signed_length is None) == np.isinf(out[7])
             if bound.signed_length is None or (sampling == "gamma" and bound.v1_test < 30):
                 continue
             compared += 1
-            of_proof = [bound.s0, bound.s1, bound.s0_test, bound.s1_test, bound.v1_test, bound.phase_error, bound.leak_bits,
-                        bound.signed_length, n[:, 0].sum()]
-            assert out == pytest.approx(of_proof, rel=1e-12, abs=1e-12 * n[:, 0].sum() * max(1 / row[3:6]) / (row[1] - row[2]))
+            of_proof = [bound.s0, bound.s1, bound.s0_test, bound.s1_test, bound.v1_test, bound.phase_error,
+                        bound.leak_bits, bound.signed_length, n[:, 0].sum()]
+            weighted = n[:, 0].sum() / min(row[3:6]) / (row[1] - row[2])           # the bounds are differences of such
+            assert out == pytest.approx(of_proof, rel=1e-12, abs=1e-12 * weighted)
     assert compared > 25
 
 
@@ -158,7 +160,8 @@ def test_climb_reaches_the_peak_of_the_twin(kernel, step):
     assert np.array_equal(fast[:, held], start[:, held])
     again = np.empty(2)
     for i in range(2):
-        kernel("decoy").worth(settings[0, i:i + 1], slots[i], LIM, False, task[3][i], False, PRICE, False, False, True, again[i:i + 1])
+        kernel("decoy").worth(settings[0, i:i + 1], slots[i], LIM, False, task[3][i], False, PRICE, False, False, True,
+                              again[i:i + 1])
     assert np.array_equal(again, peaks[0])
 
 
@@ -171,7 +174,7 @@ def test_all_instruction_paths_agree_to_the_last_bit():
         kernel, out = importlib.import_module(f"qkdlab._ext.{path}.decoy"), np.empty(len(settings))
         kernel.worth(settings, slots, LIM, False, 1e10, False, PRICE, False, True, True, out)
         x, best, at = np.zeros((1, 5)), np.empty(1), np.empty((1, 7))
-        kernel.climb(x, slots[None], LIM, False, np.array([1e12]), False, PRICE, True, False, True, np.full(5, 0.5), 1.0, 0.0,
-                     1000, 1e-9, best, at)
+        kernel.climb(x, slots[None], LIM, False, np.array([1e12]), False, PRICE, True, False, True, np.full(5, 0.5), 1.0,
+                     0.0, 1000, 1e-9, best, at)
         results.append((out.tobytes(), x.tobytes(), best.tobytes(), at.tobytes()))
     assert len(set(results)) == 1

@@ -25,7 +25,8 @@ def blocks(draw):
     p = [w / sum(weights) for w in weights]
     link = Link(mu, p, loss_db=draw(st.floats(0.5, 40)), y0=10 ** -draw(st.floats(4, 8)), e_mis=draw(st.floats(0, 0.05)),
                 key_basis=draw(st.floats(0.5, 0.95)))
-    return link, link.counts(10 ** draw(st.floats(8, 15))), draw(st.sampled_from(["hoeffding", "chernoff"])), draw(st.booleans())
+    counts = link.counts(10 ** draw(st.floats(8, 15)))
+    return link, counts, draw(st.sampled_from(["hoeffding", "chernoff"])), draw(st.booleans())
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -99,7 +100,7 @@ def test_weights_of_a_poor_solver_are_made_allowed(monkeypatch):
         world = rng.exponential(size=30) * 0.5 ** np.arange(30)
         counts = power @ world
         noise = rng.normal(size=10) * rng.choice([1e-6, 0.1, 10])
-        monkeypatch.setattr(linear, "_dual", lambda photons, cost, rows, sides, noise=noise: np.maximum(noise[:len(sides)], 0))
+        monkeypatch.setattr(linear, "_dual", lambda *task, noise=noise: np.maximum(noise[:len(task[-1])], 0))
         for photons, cost in ((0, 1.0), (1, 0.7), (1, -0.7)):
             found = linear.least(photons, cost, mu, counts * 0.99, counts * 1.01)
             assert found <= cost * world[photons] + 1e-9

@@ -197,7 +197,7 @@ def _reach(ratio, share, most):
 
 def _dual(photons, cost, rows, sides):
     """Weights (at least 0) of ``rows @ z <= sides`` that bound ``cost * z[photons]`` best; None where nothing fits."""
-    from scipy.optimize import linprog                       # a heavy import, and the other analyses do without
+    from scipy.optimize import linprog  # a heavy import, and the other analyses do without
 
     most = np.divide(np.maximum(sides, 0)[:, None], rows, out=np.full(rows.shape, np.inf), where=rows > 0).min(axis=0)
     most = np.where((most > 0) & np.isfinite(most), most, 1.0)

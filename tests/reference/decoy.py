@@ -25,7 +25,8 @@ def expect(settings, slots, receiver, passive, amount, by_key, out):
     d = signal + 2 * dark * (1 - signal)
     d, error = (1 + p_ap) * d, dark + e_mis * signal + p_ap * d / 2
     live = 1 / (1 + chosen * (p * d).sum(axis=3, keepdims=True) / 2 * dead)
-    n, m = ((pulses * alice * chosen * live * p * part).sum(axis=1).transpose(0, 2, 1).reshape(-1, 6) for part in (d, error))
+    rate = pulses * alice * chosen * live * p
+    n, m = ((rate * part).sum(axis=1).transpose(0, 2, 1).reshape(-1, 6) for part in (d, error))
     total = n[:, ::2].sum(axis=1) if by_key else np.ones(len(n))
     scale = np.divide(amount, total, out=np.zeros(len(n)), where=total > 0)[:, None]
     out[:] = np.hstack([scale, scale * n, scale * m])
@@ -94,7 +95,8 @@ def place(x, brightest, weakest):
     mu1 = 2 * weakest + (brightest - 2 * weakest) / (1 + np.exp(-x[:, 0]))
     mu2 = weakest + (mu1 - 2 * weakest) / (1 + np.exp(-x[:, 1]))
     p = np.exp(np.column_stack([np.zeros(len(x)), x[:, 2:4]]))
-    return np.column_stack([mu1, mu2, np.full(len(x), weakest), p / p.sum(axis=1, keepdims=True), 1 / (1 + np.exp(-x[:, 4]))])
+    return np.column_stack([mu1, mu2, np.full(len(x), weakest), p / p.sum(axis=1, keepdims=True),
+                            1 / (1 + np.exp(-x[:, 4]))])
 
 
 def climb(x, slots, receiver, passive, amount, by_key, price, chernoff, gamma, clamp, step, brightest, weakest, most, close,
@@ -104,7 +106,8 @@ def climb(x, slots, receiver, passive, amount, by_key, price, chernoff, gamma, c
     if not len(free):
         settings[:] = place(x, brightest, weakest)
         for i in range(len(x)):
-            worth(settings[i:i + 1], slots[i], receiver, passive, amount[i], by_key, price, chernoff, gamma, clamp, best[i:i + 1])
+            worth(settings[i:i + 1], slots[i], receiver, passive, amount[i], by_key, price, chernoff, gamma, clamp,
+                  best[i:i + 1])
         return len(x)
     for i in range(len(x)):
         def depth(y, i=i):
@@ -115,7 +118,8 @@ def climb(x, slots, receiver, passive, amount, by_key, price, chernoff, gamma, c
             return -height[0]
         start = x[i, free] + np.vstack([np.zeros(len(free)), np.diag(step[free])])
         found = minimize(depth, x[i, free], method="Nelder-Mead",
-                         options={"initial_simplex": start, "maxfev": most, "xatol": 1e9, "fatol": close * -depth(x[i, free])})
+                         options={"initial_simplex": start, "maxfev": most, "xatol": 1e9,
+                                  "fatol": close * -depth(x[i, free])})
         x[i, free], best[i], used = found.x, -found.fun, used + found.nfev
         settings[i] = place(x[i:i + 1], brightest, weakest)
     return used
