@@ -5,7 +5,8 @@ import pytest
 
 from qkdlab import proofs
 from qkdlab.errors import BadInput
-from qkdlab.proofs.optimise import Plan, Search, optimise, rate_curve
+from qkdlab.proofs.optimise import evaluate, optimise, optimise_per_bit, rate_curve
+from qkdlab.proofs.search import Plan, Search
 from qkdlab.simulation import LIM2014, LinkModel, expected_counts
 
 PRINTED = {"eps_sec": 1e-9, "eps_cor": 1e-15, "f_ec": 1.16, "sampling": "gamma", "clamp": False}
@@ -33,6 +34,17 @@ def test_figure_1_of_lim_et_al():
     # At 136 km 20 bits are left for 5e11 pulses, below any axis.
     assert reach[0].rate_per_pulse > reach[1].rate_per_pulse > 1e-10 > reach[2].rate_per_pulse
     assert reach[3].length == 0 and reach[3].bound.reason
+
+
+def test_figure_1_as_its_text_says():
+    """With eps_sec = 1e-15 times the length: 1.79 times, and 129 km."""
+    printed = {name: value for name, value in PRINTED.items() if name != "eps_sec"}
+    rates = [optimise_per_bit(at_km(100), n_key=n, **printed) for n in (1e9, 1e7)]
+    assert rates[0].rate_per_pulse / rates[1].rate_per_pulse == pytest.approx(1.79, abs=0.005)
+    for best in rates:
+        assert best.bound.epsilons["eps_sec"] == pytest.approx(1e-15 * best.length, rel=1e-4)
+    reach = [optimise_per_bit(at_km(km), n_key=1e4, **printed).rate_per_pulse for km in (129, 130)]
+    assert reach[0] > 1e-10 > reach[1]
 
 
 def random_settings(n, rng, weakest=2e-4):
@@ -103,6 +115,29 @@ def test_a_curve_is_its_points():
         for j, db in enumerate(loss):
             alone = optimise(LIM2014.over(db), n_key=n)
             assert curve.rate_per_pulse[i, j] == pytest.approx(alone.rate_per_pulse, rel=2e-3)
+
+
+def test_a_map_of_the_surface():
+    link, plan = LIM2014.over(15), {"n_key": 1e7}
+    best = optimise(link, **plan)
+    at = np.tile([*best.intensities, *best.probabilities, best.key_basis_probability], (9, 1))
+    at[:, 0] *= np.linspace(0.6, 1.4, 9)
+    found = evaluate(link, at, **plan)
+    assert np.argmax(found.rate_per_pulse) == 4 and (np.diff(np.sign(np.diff(found.rate_per_pulse))) <= 0).all()
+    middle = {name: column[4] for name, column in found._asdict().items()}
+    for name in ("s1", "s1_test", "v1_test", "phase_error", "leak_bits", "signed_length"):
+        assert middle[name] == pytest.approx(getattr(best.bound, name), rel=1e-3), name
+    assert middle["n_pulses"] == pytest.approx(best.n_pulses) and middle["n_key"] == pytest.approx(1e7)
+    assert middle["rate_per_pulse"] * middle["n_pulses"] == pytest.approx(middle["signed_length"])
+    dark = evaluate(link.over(60), at, **plan)
+    assert (dark.rate_per_pulse == 0).all() and not np.isnan(np.array(dark)).any()
+    for row, wrong in ((2, 0.2), (0, 0.1), (4, 0.9), (6, 1.0), (1, np.nan)):
+        bad = at.copy()
+        bad[3, row] = wrong
+        with pytest.raises(BadInput, match="row 3"):
+            evaluate(link, bad, **plan)
+    with pytest.raises(BadInput, match="settings"):
+        evaluate(link, at[:, :6], **plan)
 
 
 def test_what_is_held_is_kept():

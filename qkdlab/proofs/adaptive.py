@@ -30,8 +30,8 @@ import numpy as np
 from ..datatypes import SourceSettings
 from ..errors import BadInput
 from ..settings import digest
-from . import optimise as search
-from .optimise import Optimum, Plan, Search
+from .optimise import Optimum, result
+from .search import Plan, Search
 
 __all__ = ["Adaptation", "adapt", "estimate_link"]
 
@@ -141,10 +141,10 @@ def adapt(counts, source, link, *, hold_intensities=True, least_gain=0.01, **pla
     before = float(climb.worth(now[None])[0])
     climb.cold(6, (now,))
     climb.polish()
-    best = search.result([seen], climb.shares, climb.settings[0], plan, amount)
+    best = result([seen], climb.shares, climb.settings[0], plan, amount)
     gain = float(climb.best[0]) / before - 1 if before > 0 else np.inf
     changed = best.length > 0 and gain > least_gain
     if not changed:
-        return Adaptation(source, False, seen, search.result([seen], climb.shares, now, plan, amount), 0.0, digest(source))
+        return Adaptation(source, False, seen, result([seen], climb.shares, now, plan, amount), 0.0, digest(source))
     new = best.source(source.clock_hz)
     return Adaptation(new, True, seen, best, gain, digest(new))

@@ -8,7 +8,8 @@ from ..datatypes import as_table
 from ..errors import BadInput
 from ..settings import Settings, setting, to_table
 from ..simulation.link_model import LinkModel
-from .optimise import Plan, optimise
+from .optimise import optimise
+from .search import Plan
 
 __all__ = ["OptimiseSettings", "optimise_tables"]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import BadInput
-from . import optimise as search
-from .optimise import Optimum, Plan, Search
+from .optimise import Optimum, result
+from .search import Plan, Search
 
 __all__ = ["PassOptimum", "optimise_pass"]
 
@@ -72,7 +72,7 @@ def optimise_pass(link, transmittance, n_pulses, *, dark_probability=None, choos
     used = np.zeros(len(eta), bool)
     used[order[:number]] = True
     within = float(pulses[used].sum())
-    optimum = search.result([a for a, u in zip(links, used, strict=True) if u], pulses[used] / within, best, plan, within)
+    optimum = result([a for a, u in zip(links, used, strict=True) if u], pulses[used] / within, best, plan, within)
     return PassOptimum(used, optimum, optimum.length / total)
 
 
