@@ -97,7 +97,7 @@ def optimise(link, *, shares=None, start=None, **plan):
     plan = _plan(plan)
     links = [link] if isinstance(link, LinkModel) else list(link)
     search = Search.of([links], shares, [plan.n_key or plan.n_pulses], plan)
-    search.cold(6 if len(links) == 1 else 3, () if start is None else (start,))
+    search.cold(3, () if start is None else (start,))
     search.polish()
     return result(links, search.shares, search.settings[0], plan, plan.n_key or plan.n_pulses)
 
