@@ -19,8 +19,13 @@ from bokeh.models import (
     Label,
     Legend,
     LegendItem,
+    Line,
+    Node,
     Range1d,
+    Scatter,
     Span,
+    Step,
+    VArea,
 )
 from bokeh.plotting import figure
 
@@ -58,7 +63,8 @@ def figure_frame(title, y_label, *, x_label="time (s)", frame=((0, 1), (0, 1)), 
     plot.toolbar.autohide = True
     plot.toolbar.logo = None
     plot.yaxis.ticker.desired_num_ticks = 5
-    plot.scatter(*map(list, frame), alpha=0, size=0)           # without any point there would be no axes
+    corners = ColumnDataSource({"x": list(frame[0]), "y": list(frame[1])})
+    plot.add_glyph(corners, Scatter(x="x", y="y", size=0))     # without any point there would be no axes
     return plot
 
 
@@ -81,12 +87,14 @@ def legend_above(plot, items):
     plot : figure
     items : sequence of (str, list of GlyphRenderer)
     """
-    entries, curves = [], {}
+    entries, curves, samples = [], dict(items), {}
     for name, lines in items:
-        samples = [GlyphRenderer(data_source=_sample(line.data_source), glyph=line.glyph.clone()) for line in lines]
-        plot.renderers.extend(samples)
-        entries.append(LegendItem(label=name, renderers=samples))
-        curves[name] = lines
+        entry = []
+        for line in lines:
+            source = samples.setdefault(line.data_source.id, _sample(line.data_source))
+            entry.append(GlyphRenderer(data_source=source, glyph=line.glyph.clone()))
+        plot.renderers.extend(entry)
+        entries.append(LegendItem(label=name, renderers=entry))
     legend = Legend(items=entries, orientation="horizontal", click_policy="hide", location="left")
     legend.js_on_event("legend_item_click", CustomJS(args={"curves": curves}, code="""
         const lines = curves instanceof Map ? curves.get(cb_obj.item.label.value) : curves[cb_obj.item.label.value];
@@ -132,7 +140,8 @@ def rates(names=tuple(d["name"] for d in DETECTORS)):
     lines = []
     for k, name in enumerate(names):
         style = DETECTORS[k % len(DETECTORS)]
-        line = plot.line("t", f"d{k}", source=source, color=style["color"], line_dash=style["dash"], line_width=2)
+        line = plot.add_glyph(source, Line(x="t", y=f"d{k}", line_color=style["color"], line_dash=style["dash"],
+                                           line_width=2))
         lines.append((name, [line]))
     plot.yaxis.formatter = _prefixed()
     plot.y_range.start = 0
@@ -158,8 +167,8 @@ def qber(abort_qber=0.11):
     source = named_source("qber", "t", "qber", "low", "high")
     top = max(15.0, 130 * abort_qber)
     plot = figure_frame("Quantum bit error rate, test basis", "QBER (%)", y_range=Range1d(0, top))
-    band = plot.varea("t", "low", "high", source=source, color=PALETTE["blue"], alpha=0.25)
-    line = plot.line("t", "qber", source=source, color=PALETTE["blue"], line_width=2)
+    band = plot.add_glyph(source, VArea(x="t", y1="low", y2="high", fill_color=PALETTE["blue"], fill_alpha=0.25))
+    line = plot.add_glyph(source, Line(x="t", y="qber", line_color=PALETTE["blue"], line_width=2))
     plot.add_layout(Span(location=100 * abort_qber, dimension="width", line_color=ABORT, line_width=2,
                          line_dash="dashed"))
     plot.add_layout(Label(x=8, y=100 * abort_qber, x_units="screen", y_units="data", text_baseline="bottom",
@@ -195,10 +204,11 @@ def gains(intensities):
     shown, models = [], []
     for i, mu in enumerate(intensities):
         style = intensity_style(i)
-        line = plot.line("t", f"gain{i}", source=source, color=style["color"], line_width=2.5)
-        mark = plot.scatter("t", f"gain{i}", source=newest, color=style["color"], marker=style["marker"], size=9)
-        models.append(plot.line("t", f"expected{i}", source=source, color=PALETTE["grey"], line_dash=EXPECTED,
-                                line_width=1.5))
+        line = plot.add_glyph(source, Line(x="t", y=f"gain{i}", line_color=style["color"], line_width=2.5))
+        mark = plot.add_glyph(newest, Scatter(x="t", y=f"gain{i}", marker=style["marker"], size=9,
+                                              fill_color=style["color"], line_color=style["color"]))
+        models.append(plot.add_glyph(source, Line(x="t", y=f"expected{i}", line_color=PALETTE["grey"],
+                                                  line_dash=EXPECTED, line_width=1.5)))
         shown.append((f"μ = {mu:.3g}" if not i else f"{mu:.3g}", [line, mark]))
     legend_above(plot, [*shown, ("expected", models)])
 
@@ -215,10 +225,11 @@ def key_length():
     """The secret key that would be had if the run were stopped now; below zero: how far away the first key is."""
     source = named_source("key_length", "t", "signed", "length", "zero")
     plot = figure_frame("Secret key if stopped now", "bits", frame=((0, 1), (0, 1000)))
-    area = plot.varea("t", "zero", "length", source=source, color=PALETTE["green"], alpha=0.3)
-    line = plot.line("t", "signed", source=source, color=PALETTE["green"], line_width=2)
-    plot.line("t", "zero", source=source, color=PALETTE["grey"], line_width=1.5)
-    note = Label(x=8, y=6, x_units="screen", y_units="screen", text="", name="key_length_note")
+    area = plot.add_glyph(source, VArea(x="t", y1="zero", y2="length", fill_color=PALETTE["green"], fill_alpha=0.3))
+    line = plot.add_glyph(source, Line(x="t", y="signed", line_color=PALETTE["green"], line_width=2))
+    plot.add_glyph(source, Line(x="t", y="zero", line_color=PALETTE["grey"], line_width=1.5))
+    note = Label(x=Node(target="frame", symbol="left", offset=8), y=Node(target="frame", symbol="top", offset=4),
+                 anchor="top_left", text="", name="key_length_note")
     plot.add_layout(note)
     plot.yaxis.formatter = _prefixed()
     legend_above(plot, [("secret bits", [area]), ("before it is cut at zero", [line])])
@@ -242,8 +253,9 @@ def bounds():
     their phase error, which is what Eve may know, is at most."""
     source = named_source("bounds", "t", "single", "phase")
     plot = figure_frame("Single photons: what is proven", "share (%)", y_range=Range1d(0, 100))
-    single = plot.line("t", "single", source=source, color=PALETTE["blue"], line_width=2)
-    phase = plot.line("t", "phase", source=source, color=PALETTE["purple"], line_width=2, line_dash="dashed")
+    single = plot.add_glyph(source, Line(x="t", y="single", line_color=PALETTE["blue"], line_width=2))
+    phase = plot.add_glyph(source, Line(x="t", y="phase", line_color=PALETTE["purple"], line_width=2,
+                                        line_dash="dashed"))
     legend_above(plot, [("of the sifted key, at least", [single]), ("phase error, at most", [phase])])
 
     def update(live, values):
@@ -265,8 +277,8 @@ def arrivals(names=tuple(d["name"] for d in DETECTORS)):
     lines = []
     for k, name in enumerate(names):
         style = DETECTORS[k % len(DETECTORS)]
-        line = plot.step("phase", f"d{k}", source=source, color=style["color"], line_dash=style["dash"],
-                         line_width=1.8, mode="center")
+        line = plot.add_glyph(source, Step(x="phase", y=f"d{k}", line_color=style["color"], line_dash=style["dash"],
+                                           line_width=1.8, mode="center"))
         lines.append((name, [line]))
     plot.yaxis.formatter = _prefixed()
     legend_above(plot, lines)

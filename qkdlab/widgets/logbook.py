@@ -41,7 +41,7 @@ class Logbook:
     def __init__(self, abort_qber=0.11, entries=200):
         self.abort_qber = abort_qber
         self._entries = deque(maxlen=entries)
-        self._locked = self._reason = self._correction = None
+        self._locked = self._reason = self._correction = self._advised = None
 
     def take(self, event):
         """Write down what this event says, if it says something new. Returns the sentence or None."""
@@ -74,7 +74,7 @@ class Logbook:
     # --------------------------------------------------------------------------------------------- one for each step
 
     def _tell_start(self, values):
-        self._locked = self._reason = self._correction = None
+        self._locked = self._reason = self._correction = self._advised = None
         note = " Simulated: its key is for study, not for secrets." if values["simulated"] else ""
         return "plain", f"Started: {short_title(values['title'])}.{note}"
 
@@ -98,7 +98,9 @@ class Logbook:
         before, self._reason = self._reason, kind
         if reason is None:
             return ("good", "There is enough for a secret key: it grows from now on.") if before else None
-        return "warning", f"No key yet: {_stop(reason)} {self._advice(values)}"
+        advice, told = self._advice(values), self._advised
+        self._advised = advice
+        return "warning", f"No key yet: {_stop(reason)}" + (f" {advice}" if advice != told else "")
 
     def _tell_reconcile(self, values):
         self._correction = values              # told once, when the block is complete

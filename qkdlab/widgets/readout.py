@@ -24,6 +24,7 @@ STYLE = """<style>
 .qk-log time { color: var(--jp-ui-font-color2, #555); font-variant-numeric: tabular-nums; }
 .qk-message { font-size: 12.5px; line-height: 1.3; }
 .qk-bench .widget-html-content, .qk-bench .jupyter-widgets { line-height: inherit; }
+.qk-bench .widget-readout { min-width: 44px; max-width: 60px; }
 .qk-bench .widget-html > .widget-html-content { width: 100%; }
 </style>"""
 
@@ -99,7 +100,7 @@ class Readout:
         interval = f"95 %: {100 * block['qber_low']:.2f}\u2013{100 * block['qber_high']:.2f} %"
         if block["qber_test"] > self.abort_qber:
             return _card("QBER, test basis", f"{100 * block['qber_test']:.2f} %",
-                         f"&#9650; above {100 * self.abort_qber:.3g} %: no key", "qber", "alarm")
+                         f"&#9650; above {100 * self.abort_qber:.3g} %", "qber", "alarm")
         return _card("QBER, test basis", f"{100 * block['qber_test']:.2f} %", interval, "qber", "good")
 
     def _key_card(self):
@@ -108,13 +109,13 @@ class Readout:
             return _card("Secret key", f"{amount(bits)} bits", "equal on both sides" if bits else
                          "&#9650; no key; the log says why", "key", "good" if bits else "alarm")
         block = self._block
-        before = f", {amount(self._made)} bits from blocks before" if self._made else ""
+        before = f" \u00b7 {amount(self._made)} made before" if self._made else ""
         name = "Secret key if stopped now"
         if block is None or block["key_length"] is None:
             return _card(name, "\u2013", f"not enough detections yet{before}", "key")
         if block["key_length"]:
             rate = block["key_length"] / block["time_s"] if block["time_s"] and not before else None
-            return _card(name, f"{amount(block['key_length'])} bits", f"{si(rate, 'bit/s')}" if rate else before[2:],
+            return _card(name, f"{amount(block['key_length'])} bits", f"{si(rate, 'bit/s')}" if rate else before[3:],
                          "key", "good")
         missing = block["signed_length"]
         short = "no key yet" if missing is None else f"{amount(-missing)} bits short"

@@ -120,7 +120,7 @@ class SettingsPanel(traitlets.HasTraits):
         control = self._widget(path, kind, value, meta)
         control.description = label
         control.tooltip = " ".join(filter(None, [meta.get("help", ""), _range_words(meta)]))
-        control.style.description_width = "118px"
+        control.style.description_width = "112px"
         control.layout.width = "auto"
         control.add_class("qk-" + path.replace("_", "-").replace(".", "-"))
         return control

@@ -24,6 +24,8 @@ def test_a_run_in_sentences(told):
     assert "100 MHz" in told("clock", **CLOCK) and told("clock", **CLOCK) is None
     assert "12 bits short" in told("block", **BLOCK | {"reason": "12 bits short"})
     assert told("block", **BLOCK | {"reason": "9 bits short"}) is None, "the same reason with other numbers is no news"
+    said = told("block", **BLOCK | {"reason": "another reason"})
+    assert said == "No key yet: another reason.", "the same advice is not repeated"
     assert "enough" in told("block", **BLOCK | {"reason": None})
     assert told("reconcile", rounds=7, leak_bits=1234) is None
     said = told("amplify", secret_bits=500, reason=None)

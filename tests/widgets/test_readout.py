@@ -34,7 +34,7 @@ def test_a_run(readout):
     assert "5\u2009000 bits" in readout.card("key") and "5 kbit/s" in readout.card("key")
     readout.tell("amplify", secret_bits=70, reason=None)
     readout.tell("block", **BLOCK | {"time_s": 1.1})
-    assert "70 bits from blocks before" in readout.card("key")
+    assert "70 made before" in readout.card("key")
     readout.tell("end", report={"secret_bits": 90})
     assert "90 bits" in readout.card("key") and readout.fraction == 1 and readout.state == "ended"
 
