@@ -51,6 +51,22 @@ def histogram(const int64_t[::1] time, const uint8_t[::1] detector, const int64_
             counts[detector[i], (phase + <uint64_t>(time[i] - delay[detector[i]] - start) * rate) >> shift] += 1
 
 
+cdef Py_ssize_t _gate(const int64_t* time, const uint8_t* detector, Py_ssize_t n, const int64_t* delay, int64_t start,
+                      int64_t slot, uint64_t phase, uint64_t rate, uint64_t low, uint64_t width, int64_t* slot_out,
+                      uint8_t* detector_out, int32_t* counts, int log_bins) noexcept nogil:
+    cdef Py_ssize_t i, kept = 0
+    cdef cycles_t at
+    cdef uint8_t d                        # read once: what is written could overlap it, for all the compiler knows
+    for i in range(n):
+        d = detector[i]
+        at = advance(slot, phase, time[i] - delay[d] - start, rate)
+        slot_out[kept] = at.slot          # overwritten by the next tag if this one is not kept
+        detector_out[kept] = d
+        kept += at.phase - low < width
+        counts[(<Py_ssize_t>d << log_bins) + <Py_ssize_t>(at.phase >> (64 - log_bins))] += 1
+    return kept
+
+
 def gate(const int64_t[::1] time, const uint8_t[::1] detector, const int64_t[::1] delay, int64_t start, int64_t slot,
          uint64_t phase, uint64_t rate, uint64_t low, uint64_t width, int64_t[::1] slot_out, uint8_t[::1] detector_out,
          int32_t[:, ::1] counts):
@@ -59,18 +75,14 @@ def gate(const int64_t[::1] time, const uint8_t[::1] detector, const int64_t[::1
     `delay` (ps) is taken off each detector's times first. All tags, kept or not, are added to the phase histogram
     `counts` as in :func:`histogram`. The outputs hold as many elements as there are tags.
     """
-    cdef Py_ssize_t i, n = time.shape[0], kept = 0
-    cdef cycles_t at
-    cdef int shift = 64
-    while (<Py_ssize_t>1 << (64 - shift)) < counts.shape[1]:
-        shift -= 1
-    with nogil:
-        for i in range(n):
-            at = advance(slot, phase, time[i] - delay[detector[i]] - start, rate)
-            counts[detector[i], at.phase >> shift] += 1
-            slot_out[kept] = at.slot          # overwritten by the next tag if this one is not kept
-            detector_out[kept] = detector[i]
-            kept += at.phase - low < width
+    cdef Py_ssize_t kept = 0
+    cdef int log_bins = 1
+    while (<Py_ssize_t>1 << log_bins) < counts.shape[1]:
+        log_bins += 1
+    if time.shape[0]:
+        with nogil:
+            kept = _gate(&time[0], &detector[0], time.shape[0], &delay[0], start, slot, phase, rate, low, width,
+                         &slot_out[0], &detector_out[0], &counts[0, 0], log_bins)
     return kept
 
 

@@ -86,8 +86,22 @@ def _parser():
     sub.add_argument("counts", metavar="COUNTS.json")
     json_flag(sub)
 
+    sub = command("optimise", _optimise, "best intensities, probabilities and basis bias for a link, and the rate")
+    sub.add_argument("link", metavar="LINK.toml")
+    json_flag(sub)
+
     sub = command("inspect", _inspect, "say what a time-tag file holds")
     sub.add_argument("file", metavar="FILE")
+    json_flag(sub)
+
+    sub = command("bench", _bench, "kernel speeds beside their peers on this machine")
+    sub.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: all)")
+    size = sub.add_mutually_exclusive_group()
+    size.add_argument("--quick", dest="size", action="store_const", const="quick", default="normal",
+                      help="smaller inputs, fewer turns: a minute")
+    size.add_argument("--long", dest="size", action="store_const", const="long", help="also the largest inputs: some GB")
+    sub.add_argument("--plot", metavar="FILE.svg", default="qkdlab-bench.svg",
+                     help="where the picture goes (default: qkdlab-bench.svg)")
     json_flag(sub)
 
     sub = command("convert", _convert, "write a time-tag file in another format (by its ending)")
@@ -217,12 +231,44 @@ def _keylength(arguments):
     return 0 if result["length"] else 1
 
 
+def _optimise(arguments):
+    from .proofs.link_file import optimise_tables
+    from .report import optimise_text
+    from .settings import read_toml
+    from .store import SECTIONS
+
+    result = optimise_tables(read_toml(arguments.link, SECTIONS), arguments.link)
+    print(json.dumps(result, allow_nan=False) if arguments.json else optimise_text(result))
+    return 0 if result["length"] else 1
+
+
 def _inspect(arguments):
     from .datasets import inspect
     from .report import inspect_text
 
     info = inspect(arguments.file)
     print(json.dumps(info, allow_nan=False) if arguments.json else inspect_text(arguments.file, info))
+
+
+def _bench(arguments):
+    import tqdm
+
+    from . import benchmarks
+    from .benchmarks.plot import svg
+    from .benchmarks.table import table
+
+    with tqdm.tqdm(unit=" cases", file=sys.stderr, disable=None, leave=False) as bar:
+        def show(name):
+            bar.set_description_str(name)
+            bar.update()
+
+        report = benchmarks.run(arguments.names, arguments.size, show)
+    try:
+        pathlib.Path(arguments.plot).write_text(svg(report))
+    except OSError as error:
+        raise BadInput(error.strerror, where=arguments.plot) from None
+    print(json.dumps(report, allow_nan=False) if arguments.json else table(report))
+    print(f"saved {arguments.plot}", file=sys.stderr)
 
 
 def _convert(arguments):

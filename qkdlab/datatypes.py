@@ -140,7 +140,7 @@ class DistillSettings(Settings):
     """How sifted bits become key."""
 
     proof: str = setting("lim2014", help="security analysis",
-                         choices=("lim2014", "rusca2018", "wiesemann2024", "ma2005"))
+                         choices=("lim2014", "rusca2018", "wiesemann2024", "linear", "ma2005"))
     eps_sec: float = setting(1e-9, help="secrecy failure probability", low=0, high=1, open_low=True)
     eps_cor: float = setting(1e-15, help="probability that the keys differ unnoticed", low=0, high=1, open_low=True)
     tails: str = setting("hoeffding", help="concentration bound of the decoy counts", choices=("hoeffding", "chernoff"))

@@ -5,7 +5,7 @@ import textwrap
 from .datatypes import as_table
 from .ledger import run_ledger
 
-__all__ = ["as_text", "inspect_text", "keylength_text", "ledger_text", "summary"]
+__all__ = ["as_text", "inspect_text", "keylength_text", "ledger_text", "optimise_text", "summary"]
 
 
 def summary(session, receiver, alice, bob, provenance, *, title, warnings, stopped):
@@ -176,6 +176,18 @@ def keylength_text(result):
     head = f"{result['length']:,} secret bits" if result["length"] else f"no key: {result['reason']}"
     rows = [f"  {name:<24}{_number(value)}" for name, value in result.items() if name not in ("length", "reason")]
     return "\n".join([head, *rows])
+
+
+def optimise_text(result):
+    """Best settings for a link, as a table and a verdict."""
+    rows = [f"  {name:<24}{_number(result[name])}" for name in ("intensities", "probabilities", "key_basis_probability",
+                                                              "n_pulses", "seconds")]
+    bound = result["bound"]
+    rows += [f"  {name:<24}{_number(bound[name])}" for name in ("s0", "s1", "phase_error", "leak_bits")]
+    if not result["length"]:
+        return "\n".join([f"no key: {result['reason']}", "the least bad settings:", *rows])
+    return "\n".join([f"{result['length']:,} secret bits a block, {result['rate']:.4g} bits per pulse, "
+                      f"{result['rate_hz']:,.0f} bit/s", *rows])
 
 
 def _number(value):

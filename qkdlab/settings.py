@@ -6,6 +6,7 @@ Building one checks every field; :func:`from_table` builds one from a TOML table
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import json
 import math
@@ -25,13 +26,16 @@ def setting(default=dataclasses.MISSING, *, help, unit="", low=None, high=None, 
     return dataclasses.field(default=default, metadata=meaning)
 
 
+_hints = functools.cache(typing.get_type_hints)
+
+
 class Settings:
     """Checks each field at construction; subclasses add checks between fields in ``check``."""
 
     __slots__ = ()
 
     def __post_init__(self):
-        hints = typing.get_type_hints(type(self))
+        hints = _hints(type(self))
         for field in dataclasses.fields(self):
             if field.metadata:
                 value = _checked(getattr(self, field.name), hints[field.name], field)

@@ -10,6 +10,7 @@ from .choices import load_choices
 from .datatypes import DistillSettings
 from .entropy import entropy
 from .errors import BadInput
+from .proofs.link_file import OptimiseSettings
 from .settings import Settings, read_toml, setting
 
 __all__ = ["SECTIONS", "ChoicesSettings", "record"]
@@ -24,7 +25,7 @@ class ChoicesSettings(Settings):
     repeat: bool = setting(False, help="whether the file is a pattern that is played again and again")
 
 
-SECTIONS = {**simulation.SECTIONS, "distill": DistillSettings, "choices": ChoicesSettings}
+SECTIONS = {**simulation.SECTIONS, "distill": DistillSettings, "choices": ChoicesSettings, "optimise": OptimiseSettings}
 
 
 def record(config, output, *, seconds, seed=None, form="h5"):
@@ -60,7 +61,7 @@ def record(config, output, *, seconds, seed=None, form="h5"):
     if seed is not None and seed < 0:
         raise BadInput("must be a whole number of at least 0", field="--seed", value=seed)
     path = pathlib.Path(output)
-    distill, stored = tables.pop("distill"), tables.pop("choices")
+    distill, stored, _ = (tables.pop(name) for name in ("distill", "choices", "optimise"))
     choices = None
     if stored.file is not None:
         choices = load_choices(pathlib.Path(config).parent / stored.file, tables["source"], tables["synchronisation"],

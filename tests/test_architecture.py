@@ -14,7 +14,7 @@ BASE = {"bits", "choices", "classical_channel", "datatypes", "entropy", "errors"
         "streams"}
 STEPS = {"datasets", "instruments", "postprocessing", "proofs", "protocols"}
 TOP = {"accounting", "ledger", "live", "parties", "report", "session", "store"}
-FRONT = {"__main__", "cli", "lab", "widgets"}
+FRONT = {"__main__", "benchmarks", "cli", "lab", "widgets"}
 LIGHT = {"numpy", "scipy"}                    # third-party modules that may be imported at the top of a module
 VIEW = {"IPython", "anywidget", "bokeh", "ipywidgets", "traitlets"}
 
@@ -29,7 +29,7 @@ def layer(room):
 
 def sources():
     return sorted(p for p in PACKAGE.glob("**/*.py") if "notebooks" not in p.parts) + sorted(
-        p for room in ("_ext", "datasets", "instruments") for p in (PACKAGE / room).glob("**/*.py"))
+        p for room in ("_ext", "benchmarks", "datasets", "instruments") for p in (PACKAGE / room).glob("**/*.py"))
 
 
 def imports(path):
@@ -82,7 +82,8 @@ def test_a_front_page_loads_nothing_heavy():
     code = "import qkdlab, sys, json; print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"
     loaded = set(json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout))
     assert not loaded & {"bokeh", "ipywidgets", "anywidget", "h5py", "dask", "scipy", "numpy", "jupyterlab", "tqdm"}
-    assert not loaded & {"instruments", "datasets"}, "the root folders must be imported as qkdlab.instruments, ..."
+    roots = {"benchmarks", "instruments", "datasets"}
+    assert not loaded & roots, "the root folders must be imported as qkdlab.instruments, ..."
 
 
 def test_public_names_resolve():

@@ -119,6 +119,84 @@ def test_keylength(capsys, tmp_path):
     assert code == 0 and "6,792,347 secret bits" in out
 
 
+LIM_100_KM = """
+[source]
+clock_hz = 1e9
+[channel]
+distance_km = 100
+misalignment = 0.005
+[detectors]
+efficiency = 0.1
+dark_rate_hz = 600
+afterpulse_probability = 0.04
+dead_time_ps = 0
+[optimise]
+"""
+
+
+def test_optimise(capsys, tmp_path):
+    file = tmp_path / "lim.toml"
+    file.write_text(LIM_100_KM + "n_key = 1e7\nsampling = 'gamma'\nclamp = false\n")
+    code, out, _ = run(capsys, "optimise", file, "--json")
+    best = json.loads(out)
+    assert code == 0 and best["rate"] == pytest.approx(4.733e-5, rel=5e-3) and best["rate_hz"] == best["rate"] * 1e9
+    assert best["length"] == best["bound"]["length"] and best["seconds"] == pytest.approx(best["n_pulses"] / 1e9)
+    assert sum(best["probabilities"]) == pytest.approx(1) and best["intensities"] == sorted(best["intensities"])[::-1]
+    assert 0.5 < best["key_basis_probability"] < 1 and best["bound"]["details"]["n_key"] == pytest.approx(1e7, abs=2)
+    code, out, _ = run(capsys, "optimise", file)
+    assert code == 0 and f"{best['length']:,} secret bits" in out
+    seconds = [json.loads(run(capsys, "optimise", write(tmp_path, f"{end}\n"), "--json")[1]) for end in
+               ("seconds = 60", "n_pulses = 6e10")]
+    assert seconds[0] == seconds[1] and seconds[0]["length"] > 0
+    passive = json.loads(run(capsys, "optimise", write(tmp_path, "seconds = 60\nbob = 'passive'\n"), "--json")[1])
+    assert 0 < passive["length"] < seconds[0]["length"]
+
+
+def write(folder, lines):
+    file = folder / "link.toml"
+    file.write_text(LIM_100_KM + lines)
+    return file
+
+
+def test_optimise_takes_a_simulation_as_it_is(capsys, tmp_path):
+    code, out, _ = run(capsys, "optimise", LINK, "--json")
+    assert code == 0 and json.loads(out)["plan"]["n_key"] == 10_000_000
+    file = tmp_path / "both.toml"
+    file.write_text(LINK.read_text() + "\n[optimise]\nseconds = 1\n[distill]\neps_sec = 1e-10\n")
+    assert json.loads(run(capsys, "optimise", file, "--json")[1])["plan"]["eps_sec"] == 1e-10
+    assert run(capsys, "simulate", file, "-o", tmp_path / "run.h5", "--seconds", 0.001)[0] == 0
+
+
+def test_optimise_without_a_key_is_exit_code_1(capsys, tmp_path):
+    code, out, _ = run(capsys, "optimise", write(tmp_path, "n_pulses = 1e6\n"), "--json")
+    assert code == 1 and json.loads(out)["length"] == 0 and json.loads(out)["reason"]
+    dead = tmp_path / "dead.toml"
+    dead.write_text("[detectors]\nefficiency = 0\ndark_rate_hz = 0\n")
+    code, out, _ = run(capsys, "optimise", dead, "--json")
+    assert code == 1 and json.loads(out)["n_pulses"] is None and "no detections" in json.loads(out)["reason"]
+    code, out, _ = run(capsys, "optimise", dead)
+    assert code == 1 and "no key" in out
+
+
+@pytest.mark.parametrize("lines, says", [
+    ("n_key = 1e7\nseconds = 3\n", "seconds"), ("n_key = 0\n", "n_key"), ("n_kee = 1e7\n", "did you mean 'n_key'"),
+    ("eps_sec = 2\n", "eps_sec"), ("eps_cor = 0\n", "eps_cor"), ("eps_sec = 1.0\n", "eps_sec"), ("f_ec = 0.5\n", "f_ec"),
+    ("sampling = 'best'\n", "sampling"), ("intensities = [0.5, 0.1]\n", "intensities"), ("seconds = -1\n", "seconds"),
+    ("bob = 'alice'\n", "bob"), ("seconds = 1e8\n", "n_pulses"), ("[eve]\nintercept_fraction = 2\n", "intercept_fraction"),
+    ("[detektors]\n", "did you mean 'detectors'"),
+])
+def test_bad_links_to_optimise(capsys, tmp_path, lines, says):
+    refused(capsys, "optimise", write(tmp_path, lines), "--json", says=says)
+    refused(capsys, "optimise", write(tmp_path, lines), says="link.toml")
+
+
+def test_noise_beyond_the_model_is_refused(capsys, tmp_path):
+    file = tmp_path / "noisy.toml"
+    file.write_text("[source]\nclock_hz = 1e5\n[detectors]\ndark_rate_hz = 1e5\n")
+    refused(capsys, "optimise", file, says="dark_probability")
+    refused(capsys, "optimise", tmp_path / "none.toml", says="no such file")
+
+
 @pytest.mark.parametrize("change, says", [
     ({"eps_sec": 0}, "eps_sec"), ({"probabilities": [0.6, 0.2, 0.1]}, "probabilities"), ({"f_ec": None}, "f_ec"),
     ({"prof": "lim2014"}, "did you mean 'proof'"), ({"key": {"n": [1, 2, 3], "m": [2, 2, 3]}}, "key.m"),

@@ -188,6 +188,6 @@ def test_bound_refuses_what_cannot_be():
 
 
 def test_menu():
-    assert proofs.proofs.names() == ["lim2014", "ma2005", "rusca2018", "wiesemann2024"]
+    assert proofs.proofs.names() == ["lim2014", "linear", "ma2005", "rusca2018", "wiesemann2024"]
     for name in proofs.proofs.names():
         assert callable(proofs.proofs.get(name).check)

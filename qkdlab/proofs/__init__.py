@@ -9,6 +9,9 @@ Which one when
     One decoy, finite size. Fewer settings; needs the errors on key bits, which are known after error correction.
 ``wiesemann2024``
     One decoy, the consolidated proof: no vacuum term, tighter budget. The safest choice for two intensities.
+``linear``
+    Any number of decoys, finite size: linear programs, never below the formulas. The choice for four intensities or
+    more; it takes some 10 ms a block.
 ``ma2005``
     Two decoys, an endless block. A yardstick for links and lessons: never a key.
 
@@ -29,6 +32,14 @@ eps_sec + eps_cor (+ authentication). All finite-size lengths here are computed 
 length* (see the assumptions). Counts that contradict each other give no key rather than an error; input that cannot be
 (more errors than detections, say) raises :class:`~qkdlab.errors.BadInput`.
 
+Beside the menu
+---------------
+Rates of other protocols, as functions of their links: ``bbm92`` (entangled pairs), ``device_independent`` (Bell test),
+``mdi`` (untrusted station), ``ma2005.infinite_decoys``; ``plob`` is the ceiling of them all. ``imperfections`` changes
+a bound for devices that are not perfect, ``fixed_length`` announces a length before the run.
+Planning: best settings of a source and maps of them in :mod:`.optimise`, of a satellite's pass in :mod:`.satellite`, of
+the next block in :mod:`.adaptive`.
+
 To add an analysis, write one file with ``check(source)`` and ``bound(counts, source, security) -> Bound``.
 """
 
@@ -39,7 +50,7 @@ from ..errors import BadInput
 from ..registry import Registry
 from .counts import Security, Source, checked, from_document, source_of
 
-__all__ = ["Security", "Source", "bound", "check", "keylength", "proofs"]
+__all__ = ["Security", "Source", "bound", "check", "from_document", "keylength", "proofs"]
 
 proofs = Registry(__name__, need="bound")
 

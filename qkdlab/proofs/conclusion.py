@@ -31,6 +31,7 @@ class Case:
     details: dict = field(default_factory=dict)
     assumptions: tuple = ()
     instead: dict = field(default_factory=dict)          # a standing assumption: what is assumed in its place
+    contradiction: str | None = None         # why the counts cannot all be right, where the analysis found that out
 
 
 def conclude(case):
@@ -51,7 +52,7 @@ def conclude(case):
     entropy = error_entropy(case.errors[0], key.n)
     leak = security.leak(key.n, case.errors[0], entropy)
     cor_bits = 1 - math.log2(security.eps_cor)
-    reason, phi, signed = inconsistency(case.source, key, test), None, None
+    reason, phi, signed = inconsistency(case.source, key, test, case.contradiction), None, None
     if reason is None:
         phi = phase_error(security.sampling, case.v1, test.s1, key.s1, case.share)
         private = key.s1 * (1 - float(binary_entropy(min(phi, 0.5)))) + (key.s0 if case.vacuum else 0.0)

@@ -13,13 +13,15 @@ from .assumptions import EXACT_INTENSITIES, Contradiction
 __all__ = ["inconsistency"]
 
 
-def inconsistency(source, key, test):
+def inconsistency(source, key, test, contradiction=None):
     """Why these two estimates cannot both be right, or why they say nothing.
 
     Parameters
     ----------
     source : Source
     key, test : Estimate
+    contradiction : str, optional
+        What the analysis itself found wrong.
 
     Returns
     -------
@@ -33,6 +35,8 @@ def inconsistency(source, key, test):
         reason = _gains(source, basis, estimate) or _photon_numbers(basis, estimate)
         if reason:
             return Contradiction(reason, EXACT_INTENSITIES)
+    if contradiction:
+        return Contradiction(contradiction, EXACT_INTENSITIES)
     for basis, estimate in (("key", key), ("test", test)):
         if not estimate.s1 > 0:
             return (f"not one single-photon detection is certain in the {basis} basis (bound {estimate.s1:.6g}): "

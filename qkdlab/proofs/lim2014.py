@@ -2,7 +2,8 @@
 
 Three intensities mu1 > mu2 + mu3, mu2 > mu3 >= 0; all of them make key. Equation numbers are the paper's. Read with two
 corrections: the leak is ``n f h(e_obs)`` in bits, with the errors of all intensities, and cutting lower bounds of
-expected counts at 0 (`clamp`) is sound, though not mentioned there. The default sampling bound is Serfling's; the
+expected counts at 0 (`clamp`) is sound, though not mentioned there. The vacuum detections s0 are cut at 0 in any case: the
+rates of the paper's figure 1 are those of ``clamp = false`` with this. The default sampling bound is Serfling's; the
 paper's gamma is not a bound (see :mod:`qkdlab.proofs.sampling`).
 """
 
@@ -67,7 +68,7 @@ def _photons(n, source, eps, security):
     minus, plus = weighted(n, source, eps, security.tails, security.clamp)
     # Upper bound of the decoy: what it adds to the weakest pulse's detections is taken away from the vacuum's.
     s0 = tau0 * (mu2 * minus[2] - mu3 * plus[1]) / (mu2 - mu3)
-    s0 = max(s0, 0.0) if security.clamp else s0
+    s0 = max(s0, 0.0)
     multi = (mu2**2 - mu3**2) / mu1**2 * (plus[0] - s0 / tau0)
     s1 = tau1 * mu1 * (minus[1] - plus[2] - multi) / (mu1 * (mu2 - mu3) - mu2**2 + mu3**2)
     return Estimate(int(n.sum()), minus, plus, float(s0), float(max(s1, 0.0) if security.clamp else s1))

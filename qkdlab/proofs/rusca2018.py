@@ -96,7 +96,7 @@ def _photons(n, m_plus, source, limits):
     mu1, mu2 = source.intensities
     tau0, tau1 = (tau(k, source.intensities, source.probabilities) for k in (0, 1))
     minus, plus = weighted(n, source, *limits)
-    s0_upper = _vacuum_upper(n.sum(), m_plus, tau0, eps, tails)
+    s0_upper = vacuum_upper(n.sum(), m_plus, tau0, eps, tails)
     if clamp and limits[3]:
         s0_upper = min(s0_upper, float(n.sum()))
     s0 = tau0 / (mu1 - mu2) * (mu1 * minus[1] - mu2 * plus[0])
@@ -107,7 +107,7 @@ def _photons(n, m_plus, source, limits):
     return Estimate(int(n.sum()), minus, plus, float(s0), float(s1), s0_upper)
 
 
-def _vacuum_upper(total, m_plus, tau0, eps, tails):
+def vacuum_upper(total, m_plus, tau0, eps, tails):
     """Vacuum detections at most: twice the errors of vacuum pulses, and the chance that fewer than half are wrong.
 
     Either intensity bounds those errors. With Hoeffding's bound both may be asked and the better taken at no cost: the

@@ -209,6 +209,7 @@ def phase_error(sampling, errors, n_test, n_key, eps):
     if sampling not in SAMPLING:
         raise BadInput(f"one of {', '.join(SAMPLING)} is expected", field="sampling", value=sampling)
     rate = float(SAMPLING[sampling](max(errors, 0.0), n_test, n_key, eps))
-    if sampling not in PROVEN:
+    # Each key error escapes the test with probability at most n/(n + k): what is above that needs no exact answer.
+    if sampling not in PROVEN and rate * n_key < 2 - 2 * math.log(eps) / math.log1p(max(n_test - 1, 0.1) / (n_key + 1)):
         rate = max(rate, hypergeometric(0, n_test, n_key, eps))
     return min(rate, 1.0)

@@ -2,17 +2,21 @@
 
 from .expected import detector_rates, expected_gains, expected_gains_at_rate
 from .link import SimulatedLink, Truth, link_from_tables
+from .link_model import LIM2014, LinkModel, expected_counts
 from .settings import SECTIONS, ChannelSettings, ClockSettings, DetectorSettings, EveSettings
 
 __all__ = [
+    "LIM2014",
     "SECTIONS",
     "ChannelSettings",
     "ClockSettings",
     "DetectorSettings",
     "EveSettings",
+    "LinkModel",
     "SimulatedLink",
     "Truth",
     "detector_rates",
+    "expected_counts",
     "expected_gains",
     "expected_gains_at_rate",
     "link_from_tables",
