@@ -17,6 +17,7 @@ __all__ = ["DrawnChoices", "RecordedChoices", "StoredPattern", "encode", "load_c
 
 LAST_SLOT = 1 << 62
 _ONE_IN_A_BILLION = 1e-9     # of honest lists are called dishonest
+_AT_ONCE = 1 << 20           # symbols in one call of the kernel: milliseconds, then Python may be interrupted
 
 
 class Choices:
@@ -124,12 +125,15 @@ class DrawnChoices(Choices):
 
     def _at(self, slots):
         symbols = np.empty(len(slots), np.uint8)
-        _ext.encode.symbols_at(self._key_words, slots, *self._rule, symbols)
+        for i in range(0, len(slots), _AT_ONCE):
+            piece = slice(i, i + _AT_ONCE)
+            _ext.encode.symbols_at(self._key_words, slots[piece], *self._rule, symbols[piece])
         return symbols
 
     def _train(self, first_slot, n):
         symbols = np.empty(n, np.uint8)
-        _ext.encode.symbols(self._key_words, first_slot, *self._rule, symbols)
+        for i in range(0, n, _AT_ONCE):
+            _ext.encode.symbols(self._key_words, first_slot + i, *self._rule, symbols[i : i + _AT_ONCE])
         return symbols
 
 
