@@ -74,11 +74,20 @@ def records_encode(module):
 
 ENCODE = small(8, 9, np.uint32), np.array([5, 65536])
 
+SETTINGS = np.tile([0.5, 0.1, 1e-3, 0.7, 0.2, 0.1, 0.9], (500, 1))
+PASS = np.array([[1.0, 1e-3, 1e-6]]), np.array([0.01, 0.0, 0.0, -1.0]), False, 1e10, False
+PRICE = np.array([20.0, 100.0, 1.16]), True, False, True
+
 KERNELS = {                                       # arguments: the calls themselves do nothing but call
     "cascade.run": cascade_run,
     "cascade.run_sparse": cascade_run_sparse,
     "channel.detect": channel_detect,
     "decoy.tally": lambda m: (small(N, 3), small(N, 2), small(N, 2), room(2, 3, 2)),
+    "decoy.expect": lambda m: (SETTINGS, *PASS, room(500, 13, dtype=float)),
+    "decoy.bounds": lambda m: (SETTINGS, np.full((500, 13), 1e6), *PRICE, room(500, 9, dtype=float)),
+    "decoy.worth": lambda m: (SETTINGS, *PASS, *PRICE, room(500, dtype=float)),
+    "decoy.climb": lambda m: (room(9, 5, dtype=float), np.array([PASS[0]] * 9), *PASS[1:3], np.full(9, 1e10), PASS[4],
+                              *PRICE, np.full(5, 0.5), 1.0, 1e-3, 100, 1e-9, room(9, dtype=float), room(9, 7, dtype=float)),
     "encode.symbols": lambda m: (ENCODE[0], 0, 5, ENCODE[1], room(N, dtype=np.uint8)),
     "encode.symbols_at": lambda m: (ENCODE[0], np.arange(N), 5, ENCODE[1], room(N, dtype=np.uint8)),
     "hashing.product": lambda m: (words(800), words(400), words(400)),
