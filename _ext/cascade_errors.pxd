@@ -187,7 +187,8 @@ cdef inline void begin_pass(Sparse* s, const Order* order, Py_ssize_t bits) noex
         b.place[slot] = b.left[slot] = place
         b.error[slot] = s.left[i]
         b.slot[s.left[i]] = slot
-    memset(b.log, b.log_block, s.n_left)
+    if s.n_left:
+        memset(b.log, b.log_block, <size_t>s.n_left)
     for j in range(blocks):            # listed first: a branch on each block would go either way
         b.touched[odd] = <uint32_t>j
         odd += (b.first[j + 1] - b.first[j]) & 1

@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """What detectors make of what reaches them: dead time and afterpulses in one pass in time order."""
 from libc.stdint cimport int64_t, uint8_t
+from words cimport all_below
 
 
 cdef inline bint _before(int64_t a_time, uint8_t a_detector, int64_t b_time, uint8_t b_detector) noexcept nogil:
@@ -58,6 +59,11 @@ def detect(const int64_t[::1] time_ps, const uint8_t[::1] detector, int64_t unti
     cdef int64_t now, origin
     cdef uint8_t d
     cdef bint done = False
+    if detector.shape[0] != n or pending_detector.shape[0] != room or not 0 <= n_pending <= room \
+            or not all_below(detector, last_ps.shape[0]) or not all_below(pending_detector[:n_pending], last_ps.shape[0]):
+        raise ValueError(f"{n} detectors below {last_ps.shape[0]}, and as many among the {n_pending} pending, are expected")
+    if min(out_ps.shape[0], out_detector.shape[0], out_origin.shape[0]) < most:
+        raise ValueError(f"room for {most} clicks is expected")
     with nogil:
         while clicks < most and n_pending < room:
             if used < n and (n_pending == 0 or time_ps[used] <= pending_ps[0]):

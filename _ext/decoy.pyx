@@ -25,6 +25,9 @@ def tally(const uint8_t[::1] intensity, const uint8_t[::1] basis, const uint8_t[
     cdef int64_t odd[1024]
     cdef Py_ssize_t k, b, at, rows = min(out.shape[1], 256)
     cdef int64_t right, wrong
+    if not intensity.shape[0] == basis.shape[0] == error.shape[0] or out.shape[0] != 2 or out.shape[2] != 2:
+        raise ValueError(f"equally many of all three, and counts of (2, intensities, 2), are expected, got "
+                         f"{intensity.shape[0]}, {basis.shape[0]}, {error.shape[0]}")
     if not intensity.shape[0]:
         return
     with nogil:
@@ -348,6 +351,13 @@ cdef Py_ssize_t _climb(double* x, double* best, const double* step, double brigh
     return used
 
 
+cdef int _fit(bint right) except -1:
+    if not right:
+        raise ValueError("rows of 7 settings, 3 numbers of a slot, 4 of the receiver, 3 of the price, and room for as many "
+                         "results are expected")
+    return 0
+
+
 cdef Link _link(const double[::1] receiver, bint passive, bint by_key) noexcept:
     cdef Link link
     link.misalignment, link.afterpulse, link.dead_pulses, link.bob = receiver[0], receiver[1], receiver[2], receiver[3]
@@ -370,9 +380,11 @@ def expect(const double[:, ::1] settings, const double[:, ::1] slots, const doub
     `receiver` (4): misalignment, afterpulse probability, dead time in pulse periods, Bob's probability of the key basis
     (negative: Alice's). `amount`: detections in the key basis if `by_key`, else pulses.
     """
+    _fit(settings.shape[1] == 7 and slots.shape[1] == 3 and receiver.shape[0] == 4
+         and out.shape[0] == settings.shape[0] and out.shape[1] == COUNTS)
     cdef Link link = _link(receiver, passive, by_key)
     cdef Py_ssize_t i
-    link.slots, link.n_slots = &slots[0, 0], slots.shape[0]
+    link.slots, link.n_slots = &slots[0, 0] if slots.shape[0] else NULL, slots.shape[0]
     with nogil:
         for i in range(settings.shape[0]):
             _expect(&settings[i, 0], &link, amount, &out[i, 0])
@@ -382,6 +394,8 @@ def bounds(const double[:, ::1] settings, const double[:, ::1] counts, const dou
            bint clamp, double[:, ::1] out):
     """What counts (n, 13) of these settings (n, 7) are worth, into `out` (n, 9). `price` (3): ln(1/eps) of a share of
     eps_sec, bits paid whatever happens, efficiency of error correction. The length is -inf where it is undefined."""
+    _fit(settings.shape[1] == 7 and counts.shape[1] == COUNTS and price.shape[0] == 3 and out.shape[1] == BOUNDS
+         and out.shape[0] == counts.shape[0] == settings.shape[0])
     cdef Price paid = _price(price, chernoff, gamma, clamp)
     cdef Py_ssize_t i, k
     with nogil:
@@ -398,10 +412,12 @@ def worth(const double[:, ::1] settings, const double[:, ::1] slots, const doubl
 
     -1e30 and below where there is no key whatever the length: phase error of one half, no single photon, no detection.
     """
+    _fit(settings.shape[1] == 7 and slots.shape[1] == 3 and receiver.shape[0] == 4 and price.shape[0] == 3
+         and out.shape[0] == settings.shape[0])
     cdef Link link = _link(receiver, passive, by_key)
     cdef Price paid = _price(price, chernoff, gamma, clamp)
     cdef Py_ssize_t i
-    link.slots, link.n_slots = &slots[0, 0], slots.shape[0]
+    link.slots, link.n_slots = &slots[0, 0] if slots.shape[0] else NULL, slots.shape[0]
     with nogil:
         for i in range(settings.shape[0]):
             out[i] = _worth(&settings[i, 0], &link, amount, &paid) if _usable(&settings[i, 0]) else -8e30
@@ -418,13 +434,16 @@ def climb(double[:, ::1] x, const double[:, :, ::1] slots, const double[::1] rec
     some `most` trials or when its corners agree to a relative `close`. Writes the peak into `x`, its height into `best`
     (n,), its settings into `settings` (n, 7); returns the number of trials.
     """
+    _fit(x.shape[1] == FREE and slots.shape[2] == 3 and receiver.shape[0] == 4 and price.shape[0] == 3
+         and step.shape[0] == FREE and settings.shape[1] == 7
+         and x.shape[0] == slots.shape[0] == amount.shape[0] == best.shape[0] == settings.shape[0])
     cdef Link link = _link(receiver, passive, by_key)
     cdef Price paid = _price(price, chernoff, gamma, clamp)
     cdef Py_ssize_t i, used = 0
     link.n_slots = slots.shape[1]
     with nogil:
         for i in range(x.shape[0]):
-            link.slots = &slots[i, 0, 0]
+            link.slots = &slots[i, 0, 0] if link.n_slots else NULL
             used += _climb(&x[i, 0], &best[i], &step[0], brightest, weakest, &link, amount[i], &paid, most, close)
             _place(&x[i, 0], brightest, weakest, &settings[i, 0])
     return used

@@ -123,7 +123,8 @@ static inline void qkd_symbols_at(const uint32_t key[8], const int64_t *slot, co
         memcpy(&v_high, high, sizeof high);
         qkd_chacha12(key, v_low, v_high, word);
         memcpy(words, word, sizeof words);
-        for (int l = 0; l < QKD_LANES; l++) chosen[l] = words[slot[at + (l < some ? l : 0)] % 16][l];
+        for (int l = 0; l < QKD_LANES; l++) 
+            chosen[l] = words[(uint64_t)slot[at + (l < some ? l : 0)] % 16][l];
         memcpy(&v, chosen, sizeof chosen);
         v = qkd_symbol(v, rule);
         memcpy(chosen, &v, sizeof chosen);

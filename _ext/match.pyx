@@ -6,12 +6,31 @@ A clock is ``(start, slot, phase, rate)``: at time `start` (ps) it shows ``slot 
 instruction path gives the same slots.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from words cimport all_below
 
 cdef extern from "match.h" nogil:
     ctypedef struct cycles_t "qkd_cycles":
         int64_t slot
         uint64_t phase
     cycles_t advance "qkd_advance"(int64_t slot, uint64_t phase, int64_t span, uint64_t rate)
+
+
+cdef int _is_power(Py_ssize_t n, Py_ssize_t least) except -1:
+    if n < least or n & (n - 1):
+        raise ValueError(f"a power of two, at least {least}, is expected, got {n}")
+    return 0
+
+
+cdef int _fits(const int64_t[::1] time, const uint8_t[::1] detector, Py_ssize_t detectors) except -1:
+    if detector.shape[0] != time.shape[0] or not all_below(detector, detectors):
+        raise ValueError(f"{time.shape[0]} detectors below {detectors} are expected, got {detector.shape[0]}")
+    return 0
+
+
+cdef int _holds(Py_ssize_t room, Py_ssize_t other, Py_ssize_t n) except -1:
+    if room < n or other < n:
+        raise ValueError(f"room for {n} is expected, got {room} and {other}")
+    return 0
 
 
 def phasors(const int64_t[::1] time, const uint8_t[::1] detector, int64_t start, uint64_t rate, int64_t bin_ps,
@@ -23,8 +42,16 @@ def phasors(const int64_t[::1] time, const uint8_t[::1] detector, int64_t start,
     """
     cdef Py_ssize_t i, n = time.shape[0], size = cosine.shape[0], at, bin_index
     cdef uint64_t phase, half
-    cdef int64_t span
+    cdef int64_t span, first = start, last = start
     cdef int shift = 64
+    _is_power(size, 4)
+    _fits(time, detector, min(sums.shape[0], count.shape[0]))
+    with nogil:
+        for i in range(n):
+            first, last = min(first, time[i]), max(last, time[i])
+    if sums.shape[2] != 2 or bin_ps < 1 or first < start or (n and <uint64_t>(last - start) // bin_ps >= sums.shape[1]):
+        raise ValueError(f"times within {sums.shape[1]} bins of {bin_ps} ps from {start} ps are expected, got {first} "
+                         f"to {last} ps")
     while (<Py_ssize_t>1 << (64 - shift)) < size:
         shift -= 1
     half = (<uint64_t>1) << (shift - 1)
@@ -44,6 +71,8 @@ def histogram(const int64_t[::1] time, const uint8_t[::1] detector, const int64_
     """Add each tag to ``counts[detector, bin]``, bins of equal phase, a power of two of them (at least 2)."""
     cdef Py_ssize_t i, n = time.shape[0]
     cdef int shift = 64
+    _is_power(counts.shape[1], 2)
+    _fits(time, detector, min(counts.shape[0], delay.shape[0]))
     while (<Py_ssize_t>1 << (64 - shift)) < counts.shape[1]:
         shift -= 1
     with nogil:
@@ -77,6 +106,9 @@ def gate(const int64_t[::1] time, const uint8_t[::1] detector, const int64_t[::1
     """
     cdef Py_ssize_t kept = 0
     cdef int log_bins = 1
+    _is_power(counts.shape[1], 2)
+    _fits(time, detector, min(counts.shape[0], delay.shape[0]))
+    _holds(slot_out.shape[0], detector_out.shape[0], time.shape[0])
     while (<Py_ssize_t>1 << log_bins) < counts.shape[1]:
         log_bins += 1
     if time.shape[0]:
@@ -95,6 +127,9 @@ def tally(const int64_t[::1] slot, const uint8_t[::1] detector, int32_t[:, ::1] 
     """Count clicks by their place in the frame: ``counts[detector, slot mod counts.shape[1]] += 1``."""
     cdef Py_ssize_t i, n = slot.shape[0]
     cdef int64_t frame = counts.shape[1]
+    _fits(slot, detector, counts.shape[0])
+    if not frame:
+        raise ValueError("at least one place in a frame is expected")
     with nogil:
         for i in range(n):
             counts[detector[i], _modulo(slot[i], frame)] += 1
@@ -109,6 +144,10 @@ def place(const int64_t[::1] slot, const uint8_t[::1] detector, const int64_t[::
     """
     cdef Py_ssize_t i, n = slot.shape[0], kept = 0, pattern_slots = pattern.shape[0]
     cdef int64_t at, within
+    _fits(slot, detector, offset.shape[0])
+    _holds(slot_out.shape[0], detector_out.shape[0], n)
+    if frame_slots < 1 or not all_below(pattern, score.shape[0]):
+        raise ValueError(f"frames of at least 1 slot and a pattern below {score.shape[0]} are expected")
     with nogil:
         for i in range(n):
             at = slot[i] + offset[detector[i]]
@@ -126,6 +165,7 @@ def settle(int64_t[::1] slot, uint8_t[::1] detector):
     cdef Py_ssize_t i, j, n = slot.shape[0]
     cdef int64_t s
     cdef uint8_t d
+    _fits(slot, detector, 256)
     with nogil:
         for i in range(1, n):
             if slot[i - 1] > slot[i]:
@@ -141,6 +181,8 @@ def combine(const int64_t[::1] slot, const uint8_t[::1] detector, int64_t[::1] s
     cdef Py_ssize_t i, n = slot.shape[0], at = 0
     cdef int64_t last
     cdef uint8_t seen
+    _fits(slot, detector, 8)
+    _holds(slot_out.shape[0], fired.shape[0], n)
     if n == 0:
         return 0
     with nogil:
@@ -163,6 +205,13 @@ def decide(const uint8_t[::1] fired, const uint8_t[:, ::1] table, const uint8_t[
     """
     cdef Py_ssize_t i, used = 0
     cdef uint8_t f, value
+    _holds(basis.shape[0], outcome.shape[0], fired.shape[0])
+    for i in range(fired.shape[0]):
+        used += (fired[i] & (fired[i] - 1)) != 0
+    if draws.shape[0] < used or not table.shape[1] or not all_below(fired, table.shape[0]) \
+            or not all_below(draws, table.shape[1]):
+        raise ValueError(f"{used} draws below {table.shape[1]} and patterns below {table.shape[0]} are expected")
+    used = 0
     with nogil:
         for i in range(fired.shape[0]):
             f = fired[i]
@@ -183,7 +232,14 @@ def matches(const int64_t[::1] row, const int64_t[::1] place, const uint64_t[:, 
     `used` the clicks whose pattern exists, that is ``c + row[i] >= first``. `patterns` reaches the last row needed.
     """
     cdef Py_ssize_t c, i, n = row.shape[0], at
-    cdef int64_t hits, seen
+    cdef int64_t hits, seen, last_row = -1, low = 0, high = -1
+    with nogil:
+        for i in range(min(n, place.shape[0])):
+            last_row, low, high = max(last_row, row[i]), min(low, place[i]), max(high, place[i])
+    if place.shape[0] != n or used.shape[0] != on.shape[0] or first < 0 or low < 0 or high >= 64 * patterns.shape[1] \
+            or (on.shape[0] and last_row > patterns.shape[0] - on.shape[0]):
+        raise ValueError(f"{n} places below {64 * patterns.shape[1]}, rows up to {patterns.shape[0] - on.shape[0]}, a first "
+                         f"pattern from 0 on and {on.shape[0]} counts are expected")
     with nogil:
         for c in range(on.shape[0]):
             hits = seen = 0

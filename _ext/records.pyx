@@ -18,6 +18,7 @@ A decoder returns ``(used, photons)``. It stops before the record that would pus
 then less than the number of records. Outputs need room for as many items as there are records.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from words cimport all_below
 
 STATE = 6
 
@@ -43,6 +44,14 @@ cdef extern from "records.h" nogil:
     enum: RUN "QKD_RUN"
     uint32_t any_special "qkd_any_special"(const uint32_t* record)
     void photon_run "qkd_photon_run"(const uint32_t* record, int64_t offset, int64_t* ticks, uint8_t* channel)
+
+
+cdef int _fit(const int64_t[::1] state, int64_t limit, Py_ssize_t n, Py_ssize_t a, Py_ssize_t b, Py_ssize_t c) except -1:
+    if state.shape[0] != STATE or min(a, b, c) < n:
+        raise ValueError(f"a state of {STATE} and room for {n} are expected, got {state.shape[0]} and {min(a, b, c)}")
+    if limit < 0 or state[OFFSET] < 0:
+        raise ValueError(f"a limit and an offset of at least 0 are expected, got {limit} and {state[OFFSET]}")
+    return 0
 
 
 cdef inline void _special(uint32_t channel, int64_t* state) noexcept nogil:
@@ -116,6 +125,9 @@ def hydraharp_t2(const uint32_t[::1] records, int64_t period, bint counted, int6
     """HydraHarp T2 records and all that descend from them; `counted`: an overflow record carries how many it stands for.
     """
     cdef Py_ssize_t used = 0, photons = 0
+    _fit(state, limit, records.shape[0], ticks.shape[0], channel.shape[0], channel.shape[0])
+    if not 0 < period <= PERIOD_V2:
+        raise ValueError(f"a period of 1 to {PERIOD_V2} ticks is expected, got {period}")
     if records.shape[0]:
         with nogil:
             photons = _hydraharp_t2(&records[0], records.shape[0], period, TIME_T2 if counted else 0, limit, &state[0],
@@ -149,6 +161,7 @@ def picoharp_t2(const uint32_t[::1] records, int64_t limit, int64_t[::1] state, 
                 uint8_t[::1] channel):
     """PicoHarp 300 T2 records."""
     cdef Py_ssize_t used = 0, photons = 0
+    _fit(state, limit, records.shape[0], ticks.shape[0], channel.shape[0], channel.shape[0])
     if records.shape[0]:
         with nogil:
             photons = _picoharp_t2(&records[0], records.shape[0], limit, &state[0], &ticks[0], &channel[0], &used)
@@ -187,6 +200,7 @@ def hydraharp_t3(const uint32_t[::1] records, bint counted, int64_t limit, int64
                  uint16_t[::1] dtime, uint8_t[::1] channel):
     """HydraHarp T3 records and all that descend from them: number of the sync period, dtime within it, channel."""
     cdef Py_ssize_t used = 0, photons = 0
+    _fit(state, limit, records.shape[0], nsync.shape[0], dtime.shape[0], channel.shape[0])
     if records.shape[0]:
         with nogil:
             photons = _hydraharp_t3(&records[0], records.shape[0], 1023 if counted else 0, limit, &state[0], &nsync[0],
@@ -222,6 +236,7 @@ def picoharp_t3(const uint32_t[::1] records, int64_t limit, int64_t[::1] state, 
                 uint16_t[::1] dtime, uint8_t[::1] channel):
     """PicoHarp 300 T3 records."""
     cdef Py_ssize_t used = 0, photons = 0
+    _fit(state, limit, records.shape[0], nsync.shape[0], dtime.shape[0], channel.shape[0])
     if records.shape[0]:
         with nogil:
             photons = _picoharp_t3(&records[0], records.shape[0], limit, &state[0], &nsync[0], &dtime[0], &channel[0],
@@ -234,9 +249,13 @@ cdef inline int64_t _step(int64_t count) noexcept nogil:
 
 
 cdef Py_ssize_t _length_t2(const int64_t* ticks, Py_ssize_t n, int64_t offset) noexcept nogil:
+    # -1: the ticks step back.
     cdef Py_ssize_t i, k = n
-    cdef int64_t count, step
+    cdef int64_t count, step, last = offset
     for i in range(n):
+        if ticks[i] < last:
+            return -1
+        last = ticks[i]
         count = (ticks[i] - offset) // PERIOD_V2
         if count:
             offset += count * PERIOD_V2
@@ -251,6 +270,8 @@ def length_t2(const int64_t[::1] ticks, int64_t offset):
     if ticks.shape[0]:
         with nogil:
             length = _length_t2(&ticks[0], ticks.shape[0], offset)
+        if length < 0:
+            raise ValueError(f"ticks that do not step back, none below {offset}, are expected")
     return length
 
 
@@ -279,6 +300,10 @@ def encode_t2(const int64_t[::1] ticks, const uint8_t[::1] channel, int64_t[::1]
     `records` needs room for :func:`length_t2` of them; returns how many were written.
     """
     cdef Py_ssize_t written = 0
+    _fit(state, 0, ticks.shape[0], channel.shape[0], channel.shape[0], channel.shape[0])
+    if length_t2(ticks, state[OFFSET]) > records.shape[0] or not all_below(channel, 64):
+        raise ValueError(f"channels below 64 and room for {length_t2(ticks, state[OFFSET])} records are expected, got "
+                         f"{records.shape[0]}")
     if ticks.shape[0]:
         with nogil:
             written = _encode_t2(&ticks[0], &channel[0], ticks.shape[0], &state[0], &records[0])

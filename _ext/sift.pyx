@@ -21,12 +21,21 @@ cdef void _compress(const uint64_t* words, const uint64_t* mask, Py_ssize_t n, u
 
 def compress(const uint64_t[::1] words, const uint64_t[::1] mask, uint64_t[::1] out):
     """Gather the bits of `words` where `mask` is set into the low end of `out` (zeroed, one spare word)."""
+    cdef Py_ssize_t i, n = 0
+    with nogil:
+        for i in range(mask.shape[0]):
+            n += popcount(mask[i])
+    if mask.shape[0] != words.shape[0] or out.shape[0] <= n >> 6:
+        raise ValueError(f"{words.shape[0]} words of mask and room for {(n >> 6) + 1} are expected, got {mask.shape[0]} and "
+                         f"{out.shape[0]}")
     if words.shape[0]:
         with nogil:
             _compress(&words[0], &mask[0], words.shape[0], &out[0])
 
 
-cdef Py_ssize_t _encode(const int64_t* slots, Py_ssize_t n, uint8_t* out, Py_ssize_t* written) noexcept nogil:
+cdef Py_ssize_t _encode(const int64_t* slots, Py_ssize_t n, uint8_t* out, Py_ssize_t room,
+                        Py_ssize_t* written) noexcept nogil:
+    # -1: there is no room.
     cdef Py_ssize_t i, at = 0
     cdef int64_t last = -1
     cdef uint64_t gap
@@ -35,10 +44,12 @@ cdef Py_ssize_t _encode(const int64_t* slots, Py_ssize_t n, uint8_t* out, Py_ssi
             return i
         gap = <uint64_t>slots[i] - <uint64_t>(last + 1)
         last = slots[i]
-        while gap >= 128:
+        while gap >= 128 and at < room:
             out[at] = <uint8_t>(gap | 128)
             gap >>= 7
             at += 1
+        if at == room:
+            return -1
         out[at] = <uint8_t>gap
         at += 1
     written[0] = at
@@ -54,11 +65,15 @@ def encode_slots(const int64_t[::1] slots, uint8_t[::1] out):
     cdef Py_ssize_t good = 0, written = 0
     if slots.shape[0]:
         with nogil:
-            good = _encode(&slots[0], slots.shape[0], &out[0], &written)
+            good = _encode(&slots[0], slots.shape[0], &out[0] if out.shape[0] else NULL, out.shape[0], &written)
+        if good < 0:
+            raise ValueError(f"room for all slots is expected, {out.shape[0]} bytes are not enough")
     return good, written
 
 
-cdef Py_ssize_t _decode(const uint8_t* data, Py_ssize_t n, int64_t* out, Py_ssize_t* written) noexcept nogil:
+cdef Py_ssize_t _decode(const uint8_t* data, Py_ssize_t n, int64_t* out, Py_ssize_t room,
+                        Py_ssize_t* written) noexcept nogil:
+    # -1: there is no room.
     cdef Py_ssize_t at = 0, start, k = 0
     cdef uint64_t gap, slot = 0      # slot: the lowest that may come next, at most 2^63
     cdef int shift
@@ -77,6 +92,8 @@ cdef Py_ssize_t _decode(const uint8_t* data, Py_ssize_t n, int64_t* out, Py_ssiz
         if gap >= (<uint64_t>1 << 63) - slot:               # beyond the largest int64
             written[0] = k
             return start
+        if k == room:
+            return -1
         slot += gap
         out[k] = <int64_t>slot
         slot += 1
@@ -93,5 +110,7 @@ def decode_slots(const uint8_t[::1] data, int64_t[::1] out):
     cdef Py_ssize_t good = 0, written = 0
     if data.shape[0]:
         with nogil:
-            good = _decode(&data[0], data.shape[0], &out[0], &written)
+            good = _decode(&data[0], data.shape[0], &out[0] if out.shape[0] else NULL, out.shape[0], &written)
+        if good < 0:
+            raise ValueError(f"room for all slots is expected, {out.shape[0]} are not enough")
     return good, written

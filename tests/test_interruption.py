@@ -72,33 +72,22 @@ def records_encode(module):
     return ticks, small(N, 4), room(module.STATE), room(module.length_t2(ticks, 0), dtype=np.uint32)
 
 
-SETTINGS = np.tile([0.5, 0.1, 1e-3, 0.6, 0.3, 0.1, 0.7], (20_000, 1))
-LINK = np.array([[1.0, 1e-2, 1e-6]]), np.array([5e-3, 0.0, 0.0, -1.0]), False       # time slots, receiver, active Bob
-PRICE, FLAGS = np.array([21.0, 250.0, 1.16]), (False, False, True)
-
-
-def decoy_bounds(module):
-    counts = room(len(SETTINGS), 13, dtype=float)
-    module.expect(SETTINGS, *LINK, 1e10, False, counts)
-    return SETTINGS, counts, PRICE, *FLAGS, room(len(SETTINGS), 9, dtype=float)
-
-
-def decoy_climb(module):
-    return (room(100, 5, dtype=float), np.tile(LINK[0], (100, 1, 1)), *LINK[1:], np.full(100, 1e12), False, PRICE, *FLAGS,
-            np.full(5, 0.5), 1.0, 0.0, 1000, 1e-9, room(100, dtype=float), room(100, 7, dtype=float))
-
-
 ENCODE = small(8, 9, np.uint32), np.array([5, 65536])
+
+SETTINGS = np.tile([0.5, 0.1, 1e-3, 0.7, 0.2, 0.1, 0.9], (500, 1))
+PASS = np.array([[1.0, 1e-3, 1e-6]]), np.array([0.01, 0.0, 0.0, -1.0]), False, 1e10, False
+PRICE = np.array([20.0, 100.0, 1.16]), True, False, True
 
 KERNELS = {                                       # arguments: the calls themselves do nothing but call
     "cascade.run": cascade_run,
     "cascade.run_sparse": cascade_run_sparse,
     "channel.detect": channel_detect,
     "decoy.tally": lambda m: (small(N, 3), small(N, 2), small(N, 2), room(2, 3, 2)),
-    "decoy.expect": lambda m: (SETTINGS, *LINK, 1e10, False, room(len(SETTINGS), 13, dtype=float)),
-    "decoy.bounds": decoy_bounds,
-    "decoy.worth": lambda m: (SETTINGS, *LINK, 1e10, False, PRICE, *FLAGS, room(len(SETTINGS), dtype=float)),
-    "decoy.climb": decoy_climb,
+    "decoy.expect": lambda m: (SETTINGS, *PASS, room(500, 13, dtype=float)),
+    "decoy.bounds": lambda m: (SETTINGS, np.full((500, 13), 1e6), *PRICE, room(500, 9, dtype=float)),
+    "decoy.worth": lambda m: (SETTINGS, *PASS, *PRICE, room(500, dtype=float)),
+    "decoy.climb": lambda m: (room(9, 5, dtype=float), np.array([PASS[0]] * 9), *PASS[1:3], np.full(9, 1e10), PASS[4],
+                              *PRICE, np.full(5, 0.5), 1.0, 1e-3, 100, 1e-9, room(9, dtype=float), room(9, 7, dtype=float)),
     "encode.symbols": lambda m: (ENCODE[0], 0, 5, ENCODE[1], room(N, dtype=np.uint8)),
     "encode.symbols_at": lambda m: (ENCODE[0], np.arange(N), 5, ENCODE[1], room(N, dtype=np.uint8)),
     "hashing.product": lambda m: (words(800), words(400), words(400)),
