@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Compress packed words by a mask; lists of slots as gaps of seven bits a byte."""
+"""Keep entries and bits by their basis or by a mask; lists of slots as gaps of seven bits a byte."""
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from words cimport popcount, pext
 
@@ -31,6 +31,20 @@ def compress(const uint64_t[::1] words, const uint64_t[::1] mask, uint64_t[::1] 
     if words.shape[0]:
         with nogil:
             _compress(&words[0], &mask[0], words.shape[0], &out[0])
+
+
+def select(const uint8_t[::1] basis, uint8_t code, const int64_t[::1] slot, const uint8_t[::1] bit,
+           const uint8_t[::1] intensity, int64_t[::1] slot_out, uint8_t[::1] bit_out, uint8_t[::1] intensity_out):
+    """Write slot, bit and intensity of each entry whose basis is `code`; return how many. All are equally long."""
+    cdef Py_ssize_t i, n = basis.shape[0], k = 0
+    if not n == slot.shape[0] == bit.shape[0] == intensity.shape[0] or not n == slot_out.shape[0] == bit_out.shape[0] \
+            or intensity_out.shape[0] != n:
+        raise ValueError(f"{n} entries, and room for as many, are expected")
+    with nogil:
+        for i in range(n):                 # bases are random: what is written is overwritten if it is not kept
+            slot_out[k], bit_out[k], intensity_out[k] = slot[i], bit[i], intensity[i]
+            k += basis[i] == code
+    return k
 
 
 cdef Py_ssize_t _encode(const int64_t* slots, Py_ssize_t n, uint8_t* out, Py_ssize_t room,

@@ -94,7 +94,7 @@ def test_picture_is_well_formed():
 
 
 def test_menu():
-    assert benchmarks.BENCHMARKS.names() == ["amplify", "blocks", "cascade", "detections", "encode", "records", "slots",
+    assert benchmarks.BENCHMARKS.names() == ["amplify", "blocks", "cascade", "decoy", "detections", "encode", "records", "slots",
                                              "streams"]
     with pytest.raises(BadInput, match="did you mean|encode"):
         benchmarks.run(["encoder"])

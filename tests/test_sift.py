@@ -38,6 +38,21 @@ def test_compress_equals_twin(kernel, n_words, density):
     assert np.array_equal(fast, slow)
 
 
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 5001])
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_select_equals_twin(kernel, n, share):
+    rng = np.random.default_rng(n)
+    slot, bit = rng.integers(-LAST, LAST, n), rng.integers(0, 256, n, dtype=np.uint8)
+    basis, intensity = (rng.random(n) < share).astype(np.uint8), rng.integers(0, 256, n, dtype=np.uint8)
+    for code in 0, 1, 7:
+        (fast, slow), (kept, expected) = zip(*(
+            (out, module.select(basis, code, slot, bit, intensity, *out)) for module in (kernel("sift"), reference)
+            for out in [(np.zeros(n, np.int64), np.zeros(n, np.uint8), np.zeros(n, np.uint8))]), strict=True)
+        assert kept == expected
+        for a, b in zip(fast, slow, strict=True):
+            assert np.array_equal(a[:kept], b[:kept])
+
+
 def random_slots(n, mean_gap, seed=0):
     return np.cumsum(np.random.default_rng(seed).geometric(1 / mean_gap, n)).astype(np.int64)
 

@@ -63,8 +63,10 @@ def sifted(slot, bit, basis, intensity, *, code):
     intensity = _column(intensity, "intensity", 7, len(slot))
     if code not in (0, 1):
         raise BadInput("0 (key) or 1 (test) is expected", field="code", value=code)
-    kept = basis == code
-    return SiftedKey(Bits.from_numpy(bit[kept]), slot[kept], int(code), intensity[kept])
+    kept = np.empty(len(slot), np.int64), np.empty(len(slot), np.uint8), np.empty(len(slot), np.uint8)
+    n = _ext.sift.select(basis, code, slot, bit, intensity, *kept)
+    slot, bit, intensity = (column[:n].copy() if 2 * n < len(column) else column[:n] for column in kept)
+    return SiftedKey(Bits.from_numpy(bit), slot, int(code), intensity)
 
 
 # ------------------------------------------------------------------------------------------------ what Bob says

@@ -9,6 +9,13 @@ def compress(words, mask, out):
     out.view(np.uint8)[: len(packed)] = packed
 
 
+def select(basis, code, slot, bit, intensity, slot_out, bit_out, intensity_out):
+    kept = basis == code
+    n = int(kept.sum())
+    slot_out[:n], bit_out[:n], intensity_out[:n] = slot[kept], bit[kept], intensity[kept]
+    return n
+
+
 def encode_slots(slots, out):
     written, last = 0, -1
     for i, slot in enumerate(slots.tolist()):
