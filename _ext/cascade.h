@@ -81,6 +81,51 @@ static inline void qkd_narrow(uint64_t *mask, int half, ptrdiff_t n, const uint8
 #endif
 }
 
+/* Bits from bit 64 i + shift of a string on. */
+static inline uint64_t qkd_from(const uint64_t *string, ptrdiff_t i, int shift) {
+    return string[i] >> shift | (string[i + 1] << 1) << (63 - shift);
+}
+
+/* Bit k of the result is the parity of word & the subset's bits from bit k on; n is a multiple of 64, checks at most 32. */
+static inline uint64_t qkd_checks(const uint64_t *word, const uint64_t *subset, ptrdiff_t n, int checks) {
+    uint64_t line = 0;
+#if defined(__VPCLMULQDQ__) && defined(__GFNI__) && defined(__AVX512BW__)
+    /* As polynomials: coefficient 63 + k of a word, its bits reversed, times the subset's 128 bits from its place on. */
+    const __m512i swap = _mm512_broadcast_i32x4(_mm_set_epi64x(0x08090a0b0c0d0e0f, 0x0001020304050607));
+    __m512i low = _mm512_setzero_si512(), high = low;
+    for (ptrdiff_t i = 0; i < n; i += 8) {
+        __m512i bits = _mm512_gf2p8affine_epi64_epi8(_mm512_loadu_si512(word + i), _mm512_set1_epi64(0x8040201008040201), 0);
+        __m512i first = _mm512_loadu_si512(subset + i), next = _mm512_loadu_si512(subset + i + 1);
+        bits = _mm512_shuffle_epi8(bits, swap);
+        low = _mm512_ternarylogic_epi64(low, _mm512_clmulepi64_epi128(bits, first, 0x00),
+                                        _mm512_clmulepi64_epi128(bits, first, 0x11), 0x96);
+        high = _mm512_ternarylogic_epi64(high, _mm512_clmulepi64_epi128(bits, next, 0x00),
+                                         _mm512_clmulepi64_epi128(bits, next, 0x11), 0x96);
+    }
+    uint64_t sums[16], at[3] = {0, 0, 0};
+    _mm512_storeu_si512(sums, low);
+    _mm512_storeu_si512(sums + 8, high);
+    for (int i = 0; i < 8; i += 2) at[0] ^= sums[i], at[1] ^= sums[i + 1], at[2] ^= sums[8 + i];
+    line = (at[0] >> 63 | at[1] << 1) ^ at[2] << 1;
+#else
+    for (int k = 0; k < checks; k++) {
+        uint64_t sum = 0;
+        for (ptrdiff_t i = 0; i < n; i++) sum ^= word[i] & qkd_from(subset, i, k);
+        line |= (uint64_t)qkd_word_parity(sum) << k;
+    }
+#endif
+    return line & (((uint64_t)1 << checks) - 1);
+}
+
+/* Sum (without carry) of each 64 of n words, each word where the subset's bits from bit shift on are set. */
+static inline void qkd_masked_sums(const uint64_t *word, const uint64_t *subset, int shift, ptrdiff_t n, uint64_t *out) {
+    for (ptrdiff_t i = 0; i < n; i += 64) {
+        uint64_t sum = 0;
+        for (ptrdiff_t j = i; j < i + 64; j++) sum ^= word[j] & qkd_from(subset, j, shift);
+        out[i >> 6] = sum;
+    }
+}
+
 #define QKD_CORRECTED 0xffffffffu     /* in place of a place: shares no prefix with any */
 
 /* Which of n places are prefix when shifted right by log: their indices, in order. Returns how many; out has room for
