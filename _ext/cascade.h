@@ -4,6 +4,7 @@
 #define QKD_CASCADE_H
 #include "hot.h"
 #include <stddef.h>
+#include <string.h>
 
 #if defined(__GNUC__)
 #  define qkd_word_parity(x) __builtin_parityll(x)      /* without POPCNT still a few instructions */
@@ -38,6 +39,9 @@ static inline uint64_t qkd_parities(const uint64_t *word, ptrdiff_t n) {
     return out;
 }
 
+/* The lists of words and masks below have room for 7 entries more than n: whole vectors are read and written back, for
+   a masked store is not forwarded to the load that follows it a round later. */
+
 /* Parities of the left (low) halves of n intervals, packed; half is the length of a half.
    The last byte is filled up with zeros. */
 static inline void qkd_halves(const uint64_t *word, const uint64_t *mask, int half, ptrdiff_t n, uint8_t *out) {
@@ -45,10 +49,10 @@ static inline void qkd_halves(const uint64_t *word, const uint64_t *mask, int ha
     const __m128i by = _mm_cvtsi32_si128(half);
     for (ptrdiff_t i = 0; i < n; i += 8) {
         __mmask8 here = n - i < 8 ? (__mmask8)((1 << (n - i)) - 1) : 0xff;
-        __m512i m = _mm512_maskz_loadu_epi64(here, mask + i);
+        __m512i m = _mm512_loadu_si512(mask + i);
         __m512i left = _mm512_and_si512(m, _mm512_srl_epi64(m, by));
-        __m512i ones = _mm512_popcnt_epi64(_mm512_and_si512(left, _mm512_maskz_loadu_epi64(here, word + i)));
-        out[i >> 3] = (uint8_t)_mm512_test_epi64_mask(ones, _mm512_set1_epi64(1));
+        __m512i ones = _mm512_popcnt_epi64(_mm512_and_si512(left, _mm512_loadu_si512(word + i)));
+        out[i >> 3] = (uint8_t)_mm512_mask_test_epi64_mask(here, ones, _mm512_set1_epi64(1));
     }
 #else
     for (ptrdiff_t i = 0; i < n; i += 8) {
@@ -69,9 +73,10 @@ static inline void qkd_narrow(uint64_t *mask, int half, ptrdiff_t n, const uint8
     const __m128i by = _mm_cvtsi32_si128(half);
     for (ptrdiff_t i = 0; i < n; i += 8) {
         __mmask8 here = n - i < 8 ? (__mmask8)((1 << (n - i)) - 1) : 0xff;
-        __m512i m = _mm512_maskz_loadu_epi64(here, mask + i);
+        __m512i m = _mm512_loadu_si512(mask + i);
         __m512i low = _mm512_and_si512(m, _mm512_srl_epi64(m, by));
-        _mm512_mask_storeu_epi64(mask + i, here, _mm512_mask_mov_epi64(_mm512_xor_si512(m, low), left[i >> 3], low));
+        __m512i half_of_m = _mm512_mask_mov_epi64(_mm512_xor_si512(m, low), left[i >> 3], low);
+        _mm512_storeu_si512(mask + i, _mm512_mask_mov_epi64(m, here, half_of_m));
     }
 #else
     for (ptrdiff_t i = 0; i < n; i++) {
@@ -124,6 +129,24 @@ static inline void qkd_masked_sums(const uint64_t *word, const uint64_t *subset,
         for (ptrdiff_t j = i; j < i + 64; j++) sum ^= word[j] & qkd_from(subset, j, shift);
         out[i >> 6] = sum;
     }
+}
+
+/* Copy n words, whole vectors. */
+static inline void qkd_copy(uint64_t *to, const uint64_t *from, ptrdiff_t n) {
+#if defined(__AVX512F__)
+    for (ptrdiff_t i = 0; i < n; i += 8) _mm512_storeu_si512(to + i, _mm512_loadu_si512(from + i));
+#else
+    memcpy(to, from, 8 * (size_t)n);
+#endif
+}
+
+/* Add (without carry) n bytes, singly where they are few: a wider load would wait for bytes that were just written. */
+static inline void qkd_add(uint8_t *to, const uint8_t *from, ptrdiff_t n) {
+    if (n > 16) {
+        for (ptrdiff_t i = 0; i < n; i++) to[i] ^= from[i];
+        return;
+    }
+    for (ptrdiff_t i = 0; i < n; i++) ((volatile uint8_t *)to)[i] ^= from[i];
 }
 
 #define QKD_CORRECTED 0xffffffffu     /* in place of a place: shares no prefix with any */

@@ -16,6 +16,10 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 
+cdef extern from "cascade.h" nogil:
+    void add "qkd_add"(uint8_t* to, const uint8_t* from_, Py_ssize_t n)
+
+
 cdef class Plan:
     """What is agreed before the first round: frames, orders, blocks. Holds nothing secret; both parties may share one.
 
@@ -222,8 +226,8 @@ def run(Plan plan not None, const uint64_t[::1] alice, uint64_t[::1] bob, int64_
     cdef int bad
     cdef Talk talk
     cdef Keys of_alice, of_bob
-    cdef uint64_t* said
-    cdef uint64_t* odd
+    cdef uint8_t* said
+    cdef uint8_t* odd
     if alice.shape[0] != plan.words or bob.shape[0] != plan.words or counts.shape[0] != plan.frames \
             or counts.shape[1] != 4:
         raise ValueError(f"{plan.words} words and {plan.frames} x 4 counts are expected")
@@ -232,8 +236,8 @@ def run(Plan plan not None, const uint64_t[::1] alice, uint64_t[::1] bob, int64_
     for f in range(first):
         at += (plan.frame_bits[f] + 63) // 64
     with nogil:
-        said = <uint64_t*>calloc(2 * 64 * most, 8)
-        odd = said + 64 * most
+        said = <uint8_t*>calloc(2 * 64 * most, 8)
+        odd = said + 8 * 64 * most
         bad = said == NULL
         bad |= make_talk(&talk, rules.n_passes, most)
         bad |= make_keys(&of_alice, rules.n_passes, most)
@@ -245,10 +249,9 @@ def run(Plan plan not None, const uint64_t[::1] alice, uint64_t[::1] bob, int64_
             take_keys(&of_alice, &talk, &alice[at])
             take_keys(&of_bob, &talk, &bob[at])
             while talk.asked and not bad:
-                bad = say(&talk, &of_alice, <uint8_t*>said) | say(&talk, &of_bob, <uint8_t*>odd)
-                for i in range((talk.asked + 63) // 64):
-                    odd[i] ^= said[i]
-                learn(&talk, &of_bob, <uint8_t*>odd)
+                bad = say(&talk, &of_alice, said) | say(&talk, &of_bob, odd)
+                add(odd, said, (talk.asked + 7) // 8)
+                learn(&talk, &of_bob, odd)
             bad |= talk.broken
             i = (talk.bits + 63) // 64
             memcpy(&bob[at], of_bob.at[0][0], 8 * i)

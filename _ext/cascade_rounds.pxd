@@ -9,6 +9,7 @@ from words cimport lowest, popcount
 
 cdef extern from "cascade.h" nogil:
     int highest "qkd_highest"(uint64_t x)
+    void copy "qkd_copy"(uint64_t* to, const uint64_t* from_, Py_ssize_t n)
     uint64_t pdep "qkd_pdep"(uint64_t x, uint64_t mask)
     void narrow "qkd_narrow"(uint64_t* mask, int half, Py_ssize_t n, const uint8_t* left)
 
@@ -63,7 +64,7 @@ cdef inline void gather(Talk* t) noexcept nogil:
             t.mask[place[log]] = t.mask[t.room + i]
             place[log] += 1
     t.of_log[6] += old
-    memcpy(t.whole, t.mask, 8 * t.entries)
+    copy(t.whole, t.mask, t.entries)
     t.half, t.fresh = 6, True
 
 

@@ -80,7 +80,7 @@ cdef inline int say(const Talk* t, Keys* keys, uint8_t* out) noexcept nogil:
         memcpy(out, &line, (t.n_checks + 7) // 8)
     elif t.kind == HALVES:
         if t.fresh:
-            if keys.room < t.entries:
+            if keys.room < t.room:
                 free(keys.word)
                 keys.word = <uint64_t*>malloc(t.room * 8)
                 keys.room = t.room if keys.word != NULL else 0

@@ -128,11 +128,11 @@ cdef inline void close_talk(Talk* t) noexcept nogil:
 
 
 cdef inline int reserve(Talk* t, Py_ssize_t entries) noexcept nogil:
-    # Room for so many intervals; each list is followed by as much room to sort it. Keeps nothing.
+    # Room for so many intervals; each list is followed by as much room to sort it, and more than a vector. Keeps nothing.
     if entries > t.room:
         free(t.where)
         free(t.mask)
-        t.room = 2 * entries
+        t.room = 2 * entries + 8
         t.where = <uint32_t*>malloc(2 * t.room * 4)
         t.mask = <uint64_t*>malloc(3 * t.room * 8)
         if t.where == NULL or t.mask == NULL:
