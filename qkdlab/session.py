@@ -233,6 +233,7 @@ class _Receiver:
         self.seconds = dict.fromkeys(("synchronise", "sift", "reconcile", "verify", "bound", "amplify"), 0.0)
         self.reports, self.total = [], DecoyCounts.zeros(len(a.source.intensities))
         self.tags = self.clicks = self.lost = 0
+        self.detector_tags = np.zeros(len(a.receiver.channels), np.int64)
         self._next_slot = None
         # On a real link nothing is announced before the last detection of a block, as the proofs assume. A recording
         # has all of its detections already; a simulated Eve does not adapt, and the live view wants the counts.
@@ -256,6 +257,8 @@ class _Receiver:
         """One stretch of tags."""
         self.tags += len(tags)
         self.lost += tags.lost
+        channels = self._session.agreement.receiver.channels
+        self.detector_tags += np.bincount(tags.channel, minlength=max(channels) + 1)[list(channels)]
         clock = time.perf_counter()
         clicks = self._synchroniser.push(tags)
         self.seconds["synchronise"] += time.perf_counter() - clock

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "qkdlab"
 BASE = {"bits", "choices", "classical_channel", "datatypes", "entropy", "errors", "preamble", "registry", "settings",
         "streams"}
 STEPS = {"datasets", "instruments", "postprocessing", "proofs", "protocols"}
-TOP = {"accounting", "ledger", "live", "parties", "report", "session", "store"}
+TOP = {"accounting", "detached", "ledger", "live", "parties", "report", "session", "store"}
 FRONT = {"__main__", "benchmarks", "cli", "lab", "widgets"}
 LIGHT = {"numpy", "scipy"}                    # third-party modules that may be imported at the top of a module
 VIEW = {"IPython", "anywidget", "bokeh", "ipywidgets", "traitlets"}
