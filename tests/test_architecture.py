@@ -10,10 +10,11 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "qkdlab"
-BASE = {"bits", "choices", "classical_channel", "datatypes", "entropy", "errors", "preamble", "registry", "settings",
-        "streams"}
+BASE = {"bits", "choices", "classical_channel", "datatypes", "entropy", "errors", "palette", "preamble", "registry",
+        "settings", "streams"}
 STEPS = {"datasets", "instruments", "postprocessing", "proofs", "protocols"}
-TOP = {"accounting", "detached", "ledger", "live", "parties", "report", "session", "store"}
+TOP = {"accounting", "detached", "figures", "html_report", "ledger", "live", "parties", "report", "session", "store",
+       "verdict"}
 FRONT = {"__main__", "benchmarks", "cli", "lab", "widgets"}
 LIGHT = {"numpy", "scipy"}                    # third-party modules that may be imported at the top of a module
 VIEW = {"IPython", "anywidget", "bokeh", "ipywidgets", "traitlets"}
