@@ -221,6 +221,7 @@ def _arrivals(axes, history, **_):
         if history.clock.get("gate_ps"):
             half = history.clock["gate_ps"] / 2
             axes.axvspan(-half, half, color=PALETTE["green"], alpha=0.12, linewidth=0, label="gate")
+            axes.set_xlim(-5 * half, 5 * half)             # around the pulse; the rest of a long period is background
     axes.set(title="Arrival times within a slot", xlabel="time from the pulse (ps)", ylabel="detections")
     axes.set_ylim(bottom=0)
 

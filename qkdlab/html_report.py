@@ -73,7 +73,8 @@ def page(report, history=None, *, made="", abort_qber=0.11, intensities=(), befo
               f"{report['settings_sha256'][:16]} &middot; the key itself is not in this report</footer>"]
     return ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{name}: report</title><style>{STYLE}</style></head>\n<body>\n" + "\n".join(parts) + "\n</body></html>\n")
+            f"<title>{name}: report</title><style>{STYLE}</style></head>\n<body>\n" + "\n".join(parts)
+            + "\n</body></html>\n")
 
 
 def write(path, *arguments, **options):

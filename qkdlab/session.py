@@ -342,7 +342,8 @@ class _Receiver:
         if tags is None or len(tags) < 2:
             return {"time_s": (self._span_ps[1] - self._span_ps[0]) * 1e-12 if self._span_ps else 0.0,
                     "rates_hz": [0.0] * len(channels)}
-        start, end = int(tags.time_ps[0]), int(tags.time_ps[-1])
+        # Since the last tag of the stretch before: a short rest at the end would otherwise show a rate of its own.
+        start, end = self._span_ps[1] if self._span_ps else int(tags.time_ps[0]), int(tags.time_ps[-1])
         self._span_ps = (self._span_ps[0] if self._span_ps else start, end)
         counts = np.bincount(tags.channel, minlength=max(channels) + 1)
         return {"time_s": (end - self._span_ps[0]) * 1e-12,
