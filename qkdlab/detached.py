@@ -261,6 +261,7 @@ def _work(folder):
 
 def _distill(run, folder, tell):
     from . import datasets
+    from .live import Replay
     from .session import Session
 
     last = []
@@ -271,7 +272,8 @@ def _distill(run, folder, tell):
         else:
             tell(event)
 
-    session = Session(datasets.open(run.recording), run.distill, block_seconds=run._job["block_seconds"],
+    stretch = run._job["block_seconds"]
+    session = Session(Replay(datasets.open(run.recording), stretch), run.distill, block_seconds=stretch,
                       pace=run._job["pace"])
     session.subscribe(hear)
     session.start()

@@ -15,7 +15,7 @@ BASE = {"bits", "choices", "classical_channel", "datatypes", "entropy", "errors"
 STEPS = {"datasets", "instruments", "postprocessing", "proofs", "protocols"}
 TOP = {"accounting", "detached", "figures", "html_report", "ledger", "live", "parties", "report", "session", "store",
        "verdict"}
-FRONT = {"__main__", "benchmarks", "cli", "lab", "widgets"}
+FRONT = {"__main__", "app", "benchmarks", "cli", "lab", "serving", "widgets"}
 LIGHT = {"numpy", "scipy"}                    # third-party modules that may be imported at the top of a module
 VIEW = {"IPython", "anywidget", "bokeh", "ipywidgets", "traitlets"}
 
