@@ -5,9 +5,9 @@ A session runs on one worker thread and tells what happens in events. The steps 
 ========== ===========================================================================================================
 step       values
 ========== ===========================================================================================================
-start      title, simulated
+start      title, simulated, records (in the recording, if its header tells; None else)
 clock      locked, rate_hz, offset_ppm, visibility, jitter_ps, gate_ps, reason, phase_ps (bins,), histogram (4, bins)
-block      time_s, rates_hz (4), qber_test, qber_low, qber_high (None: undefined), gains and gains_expected (by
+block      time_s, tags, rates_hz (4), qber_test, qber_low, qber_high (None: undefined), gains and gains_expected (by
            intensity, key basis; the latter None where nobody knows), sifted_key_bits, sifted_test_bits, s1, phase_error,
            key_length and signed_length (if stopped now), reason
 reconcile  rounds, leak_bits
@@ -157,7 +157,8 @@ class Session:
         alice = Alice(self.source.choices, self.agreement, ends[0], draw, provenance)
         bob = Bob(self.agreement, ends[1], draw, provenance)
         helper = _Serving(alice)
-        self._tell("start", title=_title(self.source), simulated=bool(self.source.simulated))
+        self._tell("start", title=_title(self.source), simulated=bool(self.source.simulated),
+                   records=getattr(self.source, "info", {}).get("records"))
         try:
             bob.hello()
             receiver = _Receiver(self, bob, draw)
@@ -330,7 +331,7 @@ class _Receiver:
         sent = counts.sent[:, 0]
         gains = np.divide(counts.clicks[:, 0], sent, out=np.zeros(len(sent)), where=sent > 0)
         self._session._tell(
-            "block", self.bob.block, **self._rates(tags), qber_test=qber, qber_low=low, qber_high=high,
+            "block", self.bob.block, **self._rates(tags), tags=self.tags, qber_test=qber, qber_low=low, qber_high=high,
             gains=gains.tolist(), gains_expected=_expected(self._session.source, state),
             sifted_key_bits=int(counts.clicks[:, 0].sum()), sifted_test_bits=int(counts.clicks[:, 1].sum()),
             s1=bound.s1, phase_error=bound.phase_error, key_length=bound.length, signed_length=bound.signed_length,
