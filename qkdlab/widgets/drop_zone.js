@@ -18,6 +18,7 @@ function render({ model, el }) {
   model.on("msg:custom", on);
   model.on("change:words", say);
   say();
+  model.send({ kind: "shown" });                       // the kernel may have waited for this page for hours
 
   const answer = () => new Promise((resolve) => { resume = resolve; });
   async function send(files) {

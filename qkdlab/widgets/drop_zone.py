@@ -20,18 +20,24 @@ class DropZone(anywidget.AnyWidget):
         Where the new folders are made.
     received : callable
         Called with the list of the files' paths once all of a drop has arrived.
+    shown : callable, optional
+        Called when a page begins to show it.
     """
 
     _esm = (pathlib.Path(__file__).parent / "drop_zone.js").read_text()
     words = traitlets.Unicode(INVITATION).tag(sync=True)
 
-    def __init__(self, folder, received):
-        self._home, self._received = pathlib.Path(folder), received
+    def __init__(self, folder, received, shown=None):
+        self._home, self._received, self._shown = pathlib.Path(folder), received, shown
         self._place, self._files, self._sizes, self._got = None, [], [], 0
         super().__init__()
         self.on_msg(self._take)
 
     def _take(self, _widget, message, buffers):
+        if message.get("kind") == "shown":
+            if self._shown is not None:
+                self._shown()
+            return
         steps = {"begin": self._begin, "part": self._part, "end": self._end, "unreadable": self._unreadable}
         step = steps.get(message.get("kind"))
         if step is None:

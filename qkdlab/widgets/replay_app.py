@@ -67,21 +67,26 @@ class ReplayApp:
         self._run, self._unsubscribe, self._figure, self._plots = None, lambda: None, None, []
         self._readout, self._history = Readout(), History()
         self._build()
-        self._list_recordings()
-        self._list_runs()
-        running = [r for r in detached.runs(self.runs_folder) if r.state in BUSY]
-        if running:                                          # a page that was loaded anew goes on where it was
-            self._watch(running[-1])
-        else:
-            self._show()
+        self.refresh()
 
     def _repr_mimebundle_(self, **options):
         return self.view._repr_mimebundle_(**options)
 
+    def refresh(self):
+        """Look at the folder anew. A page that was loaded anew goes on with the run that is under way."""
+        self._list_recordings()
+        self._list_runs()
+        running = [r for r in detached.runs(self.runs_folder) if r.state in BUSY]
+        if running and (self._run is None or self._run.folder not in [r.folder for r in running]):
+            self._watch(running[-1])
+        else:
+            self._show()
+
     def close(self):
         """Forget the run that is shown (it goes on) and remove the page."""
         self._unsubscribe()
-        self._figure.close()
+        if self._figure is not None:
+            self._figure.close()
         self.view.close()
 
     # ------------------------------------------------------------------------------------------------- what one can do
@@ -137,6 +142,8 @@ class ReplayApp:
         if old is not None:
             old.close()
         self._verdict.value, self._download.value, self._table.value = "", "", ""
+        if run.recording in (path for _, path in self._choice.options):
+            self._choice.value = run.recording
         self._unsubscribe = run.subscribe(self._on_event)
         self._list_runs()
         self._show()
@@ -262,7 +269,7 @@ class ReplayApp:
         self._choice = ipywidgets.Dropdown(options=[("", NOTHING)], layout=wide)
         self._choice.add_class("qk-choice")
         self._choice.observe(lambda change: self._describe(), "value")
-        again = _button("Look again", "refresh", "List the folder anew", "qk-again", self._list_recordings)
+        again = _button("Look again", "refresh", "List the folder anew", "qk-again", self.refresh)
         self._what, self._status, self._cards, self._verdict = (ipywidgets.HTML() for _ in range(4))
         self._download, self._table, self._all = (ipywidgets.HTML() for _ in range(3))
         self._verdict.add_class("qk-verdict")
@@ -280,7 +287,7 @@ class ReplayApp:
         self._beside.add_class("qk-beside")
         self._beside.observe(lambda change: None if self._listing else self._compare(), "value")
         self._figures = ipywidgets.VBox()
-        drop = DropZone(self.runs_folder / "dropped", self._received)
+        drop = DropZone(self.runs_folder / "dropped", self._received, self.refresh)
         row = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="center", grid_gap="4px 10px")
         self.view = ipywidgets.VBox([
             ipywidgets.HTML(PAGE_STYLE + "<h1>From a recording to a verdict</h1><p>Choose the recording of a quantum key "
