@@ -16,9 +16,10 @@ frames, Thorlabs Micro-MBC boards. Their places are kept by the interfaces and b
 PhaseModulator or EnvironmentSensor.
 """
 
+from qkdlab.instruments.instrument import close_all
 from qkdlab.instruments.interfaces import TimeTagger
 from qkdlab.registry import Registry
 
-__all__ = ["TimeTagger", "menu"]
+__all__ = ["TimeTagger", "close_all", "menu"]
 
 menu = Registry("qkdlab.instruments", need="connect")

@@ -1,5 +1,6 @@
 """What all drivers share: opening, identity, snapshot, settings all at once, and the two ways to talk in lines of text."""
 
+import atexit
 import dataclasses
 import time
 
@@ -9,7 +10,9 @@ from qkdlab.instruments.parameters import parameter
 from qkdlab.instruments.transports import Line, open_transport
 from qkdlab.settings import Settings, nearest, setting
 
-__all__ = ["Instrument", "ScpiInstrument"]
+__all__ = ["Instrument", "ScpiInstrument", "close_all"]
+
+_open = set()                    # held strongly: a laser that a notebook forgot is switched off all the same
 
 
 class Instrument:
@@ -44,15 +47,15 @@ class Instrument:
         self.places = self._places(settings)
         for name in settings:
             self._parameter(name)
-        self.transport = open_transport(address, framing=self._framing(), identify=self._identify, session=session,
-                                        timeout_s=self.timeout_s if timeout_s is None else timeout_s)
+        self.transport = self._open(session, self.timeout_s if timeout_s is None else timeout_s)
         try:
             self.simulated = bool(simulated) or any(word in self.identity().lower() for word in ("simulat", "qkdlab"))
-            self.limits = {p.name: p.ask_limits(self) for p in self.parameters().values()}
+            self.ask_limits()
             self.set(**settings)
         except BaseException:
             self.transport.close()
             raise
+        _open.add(self)
 
     def _places(self, settings):
         places = {name: settings.pop(name, default) for name, default in self.places.items()}
@@ -61,8 +64,9 @@ class Instrument:
                 raise BadInput("a whole number is expected", where=self.name, field=name, value=value)
         return places
 
-    def _framing(self):
-        return self.framing
+    def _open(self, session, timeout_s):
+        return open_transport(self.address, framing=self.framing, identify=self._identify, timeout_s=timeout_s,
+                              session=session)
 
     def _identify(self, transport):
         """The identity exchange of a freshly opened connection. Must fail on a device of another kind or none."""
@@ -100,6 +104,10 @@ class Instrument:
         for name, value in values.items():
             self._parameter(name).write(self, value)
         return self
+
+    def ask_limits(self):
+        """Ask the device anew for the limits that it alone knows."""
+        self.limits = {p.name: p.ask_limits(self) for p in self.parameters().values()}
 
     def settings(self):
         """What can be set, with the present values, as an object of a settings class (for a settings panel).
@@ -160,7 +168,8 @@ class Instrument:
 
     def close(self):
         """Safe state, as far as the device still listens, then let it go. Safe to call twice."""
-        if self.transport is None or self.transport.closed:
+        _open.discard(self)
+        if self.transport.closed:
             return
         try:
             self.safe_state()
@@ -195,6 +204,13 @@ class Instrument:
 
     def __repr__(self):
         return f"<{self.name}>"
+
+
+@atexit.register
+def close_all():
+    """Bring every device that this process holds to its safe state and let it go; done at the end of the process too."""
+    for device in list(_open):
+        device.close()
 
 
 class ScpiInstrument(Instrument):

@@ -144,7 +144,7 @@ class TemperatureController(Device, typing.Protocol):
 
     target_c: float
     temperature_c: float
-    output: bool
+    regulating: bool
     stable: bool
 
 

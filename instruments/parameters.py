@@ -45,12 +45,15 @@ class parameter:  # noqa: N801  (reads as a word of the declaration, like `prope
         Reply to a number or text, before `scale` and `choices`.
     snapshot : bool
         Whether it belongs to the device's snapshot.
+    moves_limits : bool
+        Setting it changes the limits of others, which are asked again.
     """
 
     def __init__(self, kind=float, *, help, get=None, set=None, unit="", low=None, high=None, choices=None, scale=1,
-                 parse=None, snapshot=True):
+                 parse=None, snapshot=True, moves_limits=False):
         self.kind, self.help, self.unit, self.low, self.high, self.scale = kind, help, unit, low, high, scale
         self.get, self.set, self.parse, self.snapshot = get, set, parse, snapshot
+        self.moves_limits = moves_limits
         self.words = dict(choices) if isinstance(choices, dict) else None
         self.choices = None if choices is None or kind is bool else tuple(choices)
         self.name = ""
@@ -116,6 +119,8 @@ class parameter:  # noqa: N801  (reads as a word of the declaration, like `prope
         else:
             device.tell(self.set.format(value=self._wire(value), **device.places))
         device.known[self.name] = value, time.time()
+        if self.moves_limits:
+            device.ask_limits()
 
     def _wire(self, value):
         if self.words is not None:
@@ -146,9 +151,14 @@ class parameter:  # noqa: N801  (reads as a word of the declaration, like `prope
         try:
             raw = reply if self.parse is None else self.parse(reply)
             if self.words is not None:
-                return next(value for value, word in self.words.items() if str(raw).strip().upper() == str(word).upper())
+                said = str(raw).strip().upper()
+                for value, word in self.words.items():
+                    if said == str(word).upper():
+                        return value
             if self.kind is bool:
                 return raw if isinstance(raw, bool) else _WORDS[str(raw).strip().upper()]
+            if self.words is not None:
+                raise ValueError
             if self.kind is str:
                 return str(raw).strip()
             number = float(raw) / self.scale
@@ -157,6 +167,6 @@ class parameter:  # noqa: N801  (reads as a word of the declaration, like `prope
             if self.kind is int and number != int(number):
                 raise ValueError
             return self.kind(number)
-        except (ValueError, KeyError, StopIteration, IndexError, TypeError, OverflowError):
+        except (ValueError, KeyError, IndexError, TypeError, OverflowError):
             unit = f" in {self.unit}" if self.unit else ""
             raise DeviceError(f"{self.name}: not a {self.kind.__name__}{unit}", device=device.name, reply=reply) from None

@@ -6,12 +6,12 @@ from qkdlab.errors import BadInput
 from qkdlab.instruments.transports.connections import SerialConnection, TcpConnection
 from qkdlab.instruments.transports.framing import Block, Bytes, Fixed, Line, Message, block
 from qkdlab.instruments.transports.messages import HttpConnection, PairStream, VisaConnection, ZmqConnection
-from qkdlab.instruments.transports.sessions import Claim
+from qkdlab.instruments.transports.sessions import Claim, Held
 from qkdlab.instruments.transports.transport import Transport
 from qkdlab.settings import nearest
 
-__all__ = ["Block", "Bytes", "Claim", "Fixed", "Line", "Message", "PairStream", "Transport", "block", "open_transport",
-           "scheme_host_port"]
+__all__ = ["Block", "Bytes", "Claim", "Fixed", "Held", "Line", "Message", "PairStream", "Transport", "block",
+           "open_transport", "scheme_host_port"]
 
 _SCHEMES = ("tcp", "serial", "zmq", "visa", "http", "https")
 
