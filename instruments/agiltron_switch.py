@@ -26,12 +26,19 @@ def _set(switch, port):
             raise DeviceError(f"did not go to port {port}", device=switch.name, reply=reply)
 
 
+class Frames(Fixed):
+    """Whole frames may be left over: those that answer a set."""
+
+    def is_blank(self, rest):
+        return len(rest) % self.size == 0
+
+
 class AgiltronSwitch(Instrument):
     """One input to ``ports`` outputs."""
 
     kinds = (OpticalSwitch,)
     places = {"ports": 2}
-    framing = Fixed(4)
+    framing = Frames(4)
 
     port = parameter(int, get=lambda switch: _channel(switch.transport), set=_set, low=1,
                      high=lambda switch: switch.places["ports"], help="output that the light takes")

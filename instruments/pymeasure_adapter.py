@@ -1,12 +1,14 @@
 """Any driver of pymeasure behind one of our interfaces (extra ``pymeasure``)."""
 
+import importlib.util
+
 from qkdlab.errors import BadInput
 from qkdlab.instruments.foreign import adapt, driver_class
 
 __all__ = ["connect"]
 
 
-def connect(address, *, driver, kind, parameters, methods=None, safe=None, arguments=None, **settings):
+def connect(address, *, driver, kind, parameters, methods=None, safe=None, arguments=None, line=None, **settings):
     """A device by its pymeasure driver.
 
     Parameters
@@ -25,7 +27,10 @@ def connect(address, *, driver, kind, parameters, methods=None, safe=None, argum
     safe : dict, optional
         Values that make the device safe.
     arguments : dict, optional
-        For the driver's class.
+        For the driver's class, after its adapter.
+    line : dict, optional
+        Attributes of the VISA line; absent: lines that end by LF. Not every driver brings them along, and some bring
+        those of a serial port, which a socket refuses: here they are given to the line alone.
     **settings
         First values, ``session``, ``simulated``.
 
@@ -34,11 +39,20 @@ def connect(address, *, driver, kind, parameters, methods=None, safe=None, argum
     BadInput
         Where the mapping does not make a device of this kind.
     """
+    if importlib.util.find_spec("pymeasure") is None:
+        raise BadInput("needs pymeasure: pip install 'qkdlab[pymeasure]'", where=address)
     resource, library = _resource(address)
 
     def make(_address):
-        options = {"visa_library": library} if library else {}
-        return driver_class(driver, address)(resource, **options, **(arguments or {}))
+        from pymeasure.adapters import VISAAdapter
+
+        attributes = {"read_termination": "\n", "write_termination": "\n"} | (line or {})
+        adapter = VISAAdapter(resource, visa_library=library, **attributes)
+        try:
+            return driver_class(driver, address)(adapter, **(arguments or {}))
+        except BaseException:
+            adapter.close()
+            raise
 
     verbs = {"make": make, "get": getattr, "put": setattr, "ask_identity": _identity,
              "end": lambda device: device.adapter.close()}
@@ -47,7 +61,7 @@ def connect(address, *, driver, kind, parameters, methods=None, safe=None, argum
 
 def _identity(device):
     """Asked on the line: a VISA resource opens on a dead address without a word."""
-    return str(device.id)
+    return str(device.id if hasattr(type(device), "id") else device.ask("*IDN?")).strip()
 
 
 def _resource(address):

@@ -75,33 +75,27 @@ class TcpFake:
 
 
 class ZmqFake:
-    """A REP socket: ``answer(text) -> text``, or None to stay silent for good (the socket is then made anew)."""
+    """Replies to ZeroMQ requests: ``answer(text) -> text or bytes``, or None to stay silent."""
 
     def __init__(self, answer):
         import zmq
 
         self.answer, self.received, self._stop = answer, [], threading.Event()
-        self._socket = zmq.Context.instance().socket(zmq.REP)
+        self._socket = zmq.Context.instance().socket(zmq.ROUTER)
         self.port = self._socket.bind_to_random_port("tcp://127.0.0.1")
         self.address = f"zmq://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def _serve(self):
-        import zmq
-
         while not self._stop.is_set():
             if not self._socket.poll(20):
                 continue
-            request = self._socket.recv().decode()
-            self.received.append(request)
-            answer = self.answer(request)
-            if answer is None:
-                self._socket.close(0)
-                self._socket = zmq.Context.instance().socket(zmq.REP)
-                self._socket.bind(f"tcp://127.0.0.1:{self.port}")
-            else:
-                self._socket.send(answer if isinstance(answer, bytes) else answer.encode())
+            who, empty, request = self._socket.recv_multipart()
+            self.received.append(request.decode())
+            answer = self.answer(request.decode())
+            if answer is not None:
+                self._socket.send_multipart([who, empty, answer if isinstance(answer, bytes) else answer.encode()])
 
     def close(self):
         self._stop.set()
