@@ -90,10 +90,9 @@ class Id900(Instrument):
 
     _channels, _target_address, _target, _recording = (1, 2, 3, 4), "", None, None
 
-    def _open(self, session, timeout_s):
-        self.framing = Message() if self.address.startswith("zmq:") else Line()     # some firmware may take bare TCP
+    def _prepare(self):
+        self.framing = Message() if str(self.address).startswith("zmq:") else Line()     # some firmware may take bare TCP
         self._stopped = threading.Event()
-        return super()._open(session, timeout_s)
 
     def tell(self, text):
         self.ask(text)                                   # every command is answered, if only by an empty message
@@ -155,8 +154,10 @@ class Id900(Instrument):
     def safe_state(self):
         """The recording ends."""
         if self._recording is not None:
-            self.stop()
-            self._end()
+            try:
+                self.stop()
+            finally:
+                self._end()
 
     def _stretches(self):
         """Each sub-acquisition as soon as every input has got past it."""

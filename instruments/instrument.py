@@ -40,14 +40,17 @@ class Instrument:
     simulated = False
     transport = None
     limits = known = None
+    _closed = False
 
-    def __init__(self, address, *, session="", timeout_s=None, simulated=False, **settings):
+    def __init__(self, address, *, session="", timeout_s=None, simulated=False, _line=None, **settings):
         self.address, self.name = address, f"{type(self).__name__} at {address}"
         self.limits, self.known = {}, {}
         self.places = self._places(settings)
         for name in settings:
             self._parameter(name)
-        self.transport = self._open(session, self.timeout_s if timeout_s is None else timeout_s)
+        self._prepare()
+        self.transport = self._open(session, self.timeout_s if timeout_s is None else timeout_s) if _line is None else \
+            _line.shared()
         try:
             self.simulated = bool(simulated) or any(word in self.identity().lower() for word in ("simulat", "qkdlab"))
             self.ask_limits()
@@ -63,6 +66,9 @@ class Instrument:
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise BadInput("a whole number is expected", where=self.name, field=name, value=value)
         return places
+
+    def _prepare(self):
+        """What a driver makes for each of its devices, before it is opened."""
 
     def _open(self, session, timeout_s):
         return open_transport(self.address, framing=self.framing, identify=self._identify, timeout_s=timeout_s,
@@ -104,6 +110,12 @@ class Instrument:
         for name, value in values.items():
             self._parameter(name).write(self, value)
         return self
+
+    def beside(self, **settings):
+        """Another slot or channel of the same device, on the same line: ``voa.beside(slot=2)``."""
+        if not self.places:
+            raise BadInput("has no slots or channels", where=self.name)
+        return type(self)(self.address, simulated=self.simulated, _line=self.transport, **{**self.places, **settings})
 
     def ask_limits(self):
         """Ask the device anew for the limits that it alone knows."""
@@ -169,8 +181,9 @@ class Instrument:
     def close(self):
         """Safe state, as far as the device still listens, then let it go. Safe to call twice."""
         _open.discard(self)
-        if self.transport.closed:
+        if self._closed:
             return
+        self._closed = True
         try:
             self.safe_state()
         except InstrumentError:

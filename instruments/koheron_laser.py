@@ -54,9 +54,8 @@ class KoheronLaser(Instrument):
     thermistor_ohm = parameter(get="rtact", unit="ohm", help="thermistor now")
     interlock = parameter(bool, get="lckon", set="lckon {value}", help="the interlock input is heeded")
 
-    def _open(self, session, timeout_s):
+    def _prepare(self):
         self.framing = Echoed(end="\r\n")                # remembers its last request: one for each device
-        return super()._open(session, timeout_s)
 
     def _identify(self, transport):
         return f"Koheron,{transport.query('model')},{transport.query('serial')},{transport.query('version')}"

@@ -85,9 +85,11 @@ class MeerstetterTec(Instrument):
     status = parameter(int, get=_value(104, "i")[0], help="state of the device as a number")
     error = parameter(int, get=_value(105, "i")[0], help="number of the present error; 0: none")
 
-    def _open(self, session, timeout_s):
+    def _prepare(self):
         self.framing = MeCom(self.places["device"])
-        return super()._open(session, timeout_s)
+
+    def ask(self, text):
+        return self.transport.query(text, framing=self.framing)          # devices on one bus share the line
 
     def _identify(self, transport):
         transport.query(f"?VR{104:04X}{1:02X}")

@@ -28,9 +28,8 @@ class QuantisAppliance(Instrument):
     tested_bytes = parameter(int, get=lambda device: device._health.tested_bytes, unit="bytes",
                              help="bytes that were delivered and passed the health tests")
 
-    def _open(self, session, timeout_s):
+    def _prepare(self):
         self._health = HealthTest()
-        return super()._open(session, timeout_s)
 
     def _identify(self, transport):
         self._fetch(transport, 1)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from qkdlab import _ext
 from qkdlab.datatypes import TimeTags
 from qkdlab.instruments.errors import GarbledReply
-from qkdlab.streams import merge
 
 __all__ = ["SubAcquisitions", "joined"]
 
@@ -30,7 +30,7 @@ class SubAcquisitions:
         self._at = dict.fromkeys(self.channels, 0)       # the stretch that the stream of an input is in
         self._last = dict.fromkeys(self.channels, -1)    # the latest time seen there
         self._pieces = {}                                # (stretch, channel): arrays of times
-        self._done, self._undated, self._lost = set(), set(), 0
+        self._done, self._undated, self._lost, self._rooms = set(), set(), 0, {}
 
     def add(self, channel, times):
         """The next message of an input: int64 or uint64 times in ps; none at all is the end of its stream."""
@@ -41,9 +41,10 @@ class SubAcquisitions:
         if channel in self._undated:
             self._lost += len(times)
             return
-        if times.min() < 0:
-            raise GarbledReply(f"times of input {channel} beyond 63 bits", reply=int(times.min()))
         cuts = np.flatnonzero(times[1:] < times[:-1]) + 1
+        least = min(int(times[0]), *(int(times[cut]) for cut in cuts)) if len(cuts) else int(times[0])
+        if least < 0:
+            raise GarbledReply(f"times of input {channel} beyond 63 bits", reply=least)
         if times[0] < self._last[channel]:
             self._at[channel] += 1
         for index, piece in enumerate(np.split(times, cuts) if len(cuts) else [times]):
@@ -84,16 +85,38 @@ class SubAcquisitions:
         for channel in self.channels:
             pieces = self._pieces.pop((self.stretch, channel), None)
             if pieces:
-                times = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-                streams.append(TimeTags(times, np.full(len(times), channel, np.uint8)))
+                n = sum(map(len, pieces))
+                times = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, out=self._room(channel, n, np.int64))
+                streams.append((times, self._room((channel,), n, np.uint8, fill=channel)))
+        times, channels = self._merged(streams)
+        times += self.stretch * self.period_ps
         lost, self._lost = self._lost, 0
-        while len(streams) > 1:                          # in pairs, so that each tag is moved as rarely as can be
-            pairs = zip(streams[::2], streams[1::2], strict=False)
-            streams = [merge(a, b) for a, b in pairs] + streams[len(streams) & ~1 :]
-        tags = streams[0] if streams else TimeTags([], [])
-        shifted = tags.time_ps + self.stretch * self.period_ps if self.stretch else tags.time_ps
         self.stretch += 1
-        return TimeTags(shifted, tags.channel, lost)
+        return TimeTags(times, channels, lost)
+
+    def _merged(self, streams):
+        """All streams as one, in new arrays; what lies between goes to memory that is used again and again."""
+        if len(streams) < 2:
+            columns = streams[0] if streams else ((), ())
+            return np.array(columns[0], np.int64), np.array(columns[1], np.uint8)
+        while len(streams) > 1:                          # in pairs, so that each tag is moved as rarely as can be
+            merged = []
+            for i in range(0, len(streams) - 1, 2):
+                (a, a_channel), (b, b_channel) = streams[i : i + 2]
+                n, key = len(a) + len(b), (len(streams), i)
+                out = (np.empty(n, np.int64), np.empty(n, np.uint8)) if len(streams) == 2 else \
+                    (self._room(("times", *key), n, np.int64), self._room(("channels", *key), n, np.uint8))
+                _ext.streams.merge(a, a_channel, b, b_channel, *out)
+                merged.append(out)
+            streams = merged + streams[len(streams) & ~1 :]
+        return streams[0]
+
+    def _room(self, key, n, dtype, fill=0):
+        """`n` numbers of memory kept under `key` (touching new memory costs more than merging does)."""
+        room = self._rooms.get(key)
+        if room is None or len(room) < n:
+            room = self._rooms[key] = np.full(n + n // 4, fill, dtype)
+        return room[:n]
 
 
 def joined(blocks):

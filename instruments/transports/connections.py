@@ -4,7 +4,6 @@ Deadlines are on :func:`time.monotonic`. A connection is used by one thread at a
 """
 
 import re
-import select
 import socket
 import time
 
@@ -102,8 +101,16 @@ class TcpConnection(StreamConnection):
         return data
 
     def leftover(self):
-        if select.select([self._socket], [], [], 0)[0]:
-            self._buffer += self._receive(time.monotonic() + 1)
+        try:
+            self._socket.settimeout(0)
+            data = self._socket.recv(1 << 16)
+        except BlockingIOError:
+            return bytes(self._buffer)
+        except OSError as error:
+            raise InstrumentDisconnected(error.strerror or str(error)) from None
+        if not data:
+            raise InstrumentDisconnected("the device closed the connection")
+        self._buffer += data
         return bytes(self._buffer)
 
     def close(self):

@@ -36,6 +36,7 @@ class Transport:
         self.address, self.framing, self.timeout_s = address, framing, timeout_s
         self.lock, self.reopened, self.closed, self.identity = threading.RLock(), 0, False, ""
         self._dial, self._identify, self._connection, self._record = dial, identify, None, None
+        self._users = 1
         self._claim = Claim(address, session)
         try:
             with self.lock:
@@ -161,9 +162,20 @@ class Transport:
             self._connection.close()
             self._connection = None
 
-    def close(self):
-        """Close the connection and give the device free. Safe to call twice."""
+    def shared(self):
+        """The same line for one more user: it is closed when the last of them closes it."""
         with self.lock:
+            if self.closed:
+                raise InstrumentDisconnected("was closed: connect again", device=self.address)
+            self._users += 1
+            return self
+
+    def close(self):
+        """Close the connection and give the device free, unless others share it. Safe to call twice."""
+        with self.lock:
+            self._users -= 1
+            if self._users > 0:
+                return
             self.closed = True
             self._drop()
             self._claim.release()

@@ -28,3 +28,21 @@ def test_the_programming_guides_commands():
                 with pytest.raises(BadInput, match="1 to 46 dB"):
                     voa.attenuation_db = wrong
         assert script.is_done()                          # closing shut the shutter and went to full attenuation
+
+
+def test_two_slots_of_one_mainframe_share_a_line():
+    def answer(request):
+        return b"60\n" if request.endswith(b"MAX") else b"0\n" if b"?" in request else None
+
+    with TcpFake(answer) as fake:
+        first = connect(fake.address, slot=1)
+        second = first.beside(slot=3)
+        second.attenuation_db = 7
+        assert b":INP3:CHAN1:ATT 7dB\n" in fake.received and fake.connections == 1
+        first.close()
+        first.close()
+        second.attenuation_db = 8                        # the line stays until the last has let go
+        assert b":INP3:CHAN1:ATT 8dB\n" in fake.received and fake.connections == 1
+        second.close()
+        connect(fake.address, slot=1).close()
+        assert fake.connections == 2

@@ -87,3 +87,9 @@ def test_errors_of_the_device_and_of_the_line(fake, controller):
         controller.values[3000] = "7FC00000"             # not a number
         with pytest.raises(DeviceError):
             _ = tec.target_c
+
+
+def test_two_controllers_on_one_bus(fake):
+    with connect(fake.address, device=2) as first, first.beside(device=3) as second:
+        assert first.target_c == second.target_c == 25 and fake.connections == 1
+        assert [frame[1:3] for frame in fake.received[-2:]] == [b"02", b"03"]
