@@ -5,16 +5,17 @@ import importlib
 import inspect
 import json
 import struct
+import threading
 import time
 
 import numpy as np
 import pytest
-from fake_devices import HttpFake, TcpFake, ZmqFake
+from fake_devices import HttpFake, TcpFake, ZmqFake, serial_port
 
 from qkdlab import instruments
 from qkdlab.errors import BadInput
 from qkdlab.instruments import interfaces
-from qkdlab.instruments.errors import DeviceError, InstrumentError, InstrumentInUse
+from qkdlab.instruments.errors import DeviceError, InstrumentError, InstrumentInUse, InstrumentTimeout
 from qkdlab.instruments.instrument import Instrument
 
 WIRED = {                        # name: (answers beyond the identity, what ends a request or its size)
@@ -69,6 +70,16 @@ def fake_of(name):
         fake = TcpFake(answer_of(name), **({"size": end} if isinstance(end, int) else {"end": end}))
     with fake:
         yield fake
+
+
+@contextlib.contextmanager
+def opened(name, address, **options):
+    device = instruments.menu.get(name).connect(address, **options)
+    try:
+        yield device
+    finally:
+        with contextlib.suppress(InstrumentError):       # the fakes know no numbers: a safe state may be refused
+            device.close()
 
 
 def driver_classes():
@@ -129,30 +140,63 @@ def test_life_of_a_device(name):
         assert all(set(entry) in ({"value", "unit", "time"}, {"error"}) for entry in record.values())
         with pytest.raises(BadInput, match="no such setting"):
             device.attenuation = 3
-        with contextlib.suppress(DeviceError):           # the fake knows no numbers: what matters is that it stays typed
+        with contextlib.suppress(DeviceError):
             device.safe_state()
         device.transport.record()
         with contextlib.suppress(InstrumentError):
             device.close()
         device.close()
-        with pytest.raises(InstrumentError), connect(fake.address, timeout_s=1) as device:
+        with opened(name, fake.address, timeout_s=1) as device:
             fake.close()
-            for _ in range(2):
-                device.transport.timeout_s = 0.1
-                device.read(1) if name == "quantis_appliance" else device.transport.query(_identity_request(name))
+            device.transport.timeout_s = 0.1
+            for _ in range(3):
+                with pytest.raises(InstrumentError):
+                    device.read(1) if name == "quantis_appliance" else device.transport.query(_identity_request(name))
+
+
+@pytest.mark.parametrize("fault", ["half", "late"])
+@pytest.mark.parametrize("name", sorted(WIRED))
+def test_half_an_answer_or_a_late_one_is_none(name, fault):
+    with fake_of(name) as fake:
+        with opened(name, fake.address, timeout_s=2) as device:
+            good, release, request = fake.answer, threading.Event(), _identity_request(name)
+            wanted = device._identify(device.transport)
+
+            def answer(text):
+                fake.answer = good
+                reply = good(text)
+                if fault == "late":
+                    release.wait(5)
+                    return reply.replace(b"1", b"9")
+                return reply[: len(reply) // 2]
+
+            fake.answer = answer
+            with pytest.raises(InstrumentTimeout):
+                device.transport.query(request, timeout_s=0.1, framing=device.framing)
+            release.set()
+            for _ in range(3):
+                assert device._identify(device.transport) == wanted
+            assert device.transport.reopened == 1
+
+
+@pytest.mark.parametrize("name", ["agiltron_switch", "meerstetter_tec", "oz_epc", "thorlabs_mbx", "thorlabs_mpc320"])
+def test_a_driver_that_works_on_tcp_works_on_a_serial_port(name):
+    with fake_of(name) as fake, serial_port(fake.address) as path:
+        with opened(name, f"serial://{path}?baud=9600", timeout_s=2) as device:
+            assert device._identify(device.transport) == device.identity()
 
 
 def _identity_request(name):
     from qkdlab.instruments.thorlabs_mpc320 import Message
 
-    return {"agiltron_switch": b"\x01\x11\x00\x00", "thorlabs_mpc320": Message(5), "meerstetter_tec": "?VR006801"}.get(
-        name, "*IDN?")
+    return {"agiltron_switch": b"\x01\x11\x00\x00", "thorlabs_mpc320": Message(5), "meerstetter_tec": "?VR006801",
+            "oz_epc": "V?", "thorlabs_osw": "S?", "koheron_laser": "model"}.get(name, "*IDN?")
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_what_is_out_of_range_is_refused_before_a_byte_is_sent(name):
-    with fake_of(name) as fake, contextlib.suppress(DeviceError):
-        with instruments.menu.get(name).connect(fake.address, timeout_s=1) as device:
+    with fake_of(name) as fake:
+        with opened(name, fake.address, timeout_s=1) as device:
             sent = len(fake.received)
             tried = 0
             for setting, p in device.parameters().items():

@@ -134,6 +134,17 @@ def test_settings_for_a_panel(box, fake):
     assert b":INP2:ATT 3dB\n" in fake.received
 
 
+def test_the_panel_has_the_limits_of_the_device(box):
+    from qkdlab.widgets.settings_panel import SettingsPanel
+
+    panel = SettingsPanel(box.settings())
+    assert (panel.controls["current_a"].max, panel.controls["current_a"].description) == (0.2, "current (A)")
+    assert panel.controls["mode"].options == ("off", "peak") and "power_w" not in panel.controls
+    panel.controls["attenuation_db"].value = 7.5
+    box.set(**to_table(panel.value))
+    assert box.snapshot(refresh=False)["attenuation_db"]["value"] == 7.5
+
+
 def test_first_values_and_places(fake):
     with Box(fake.address, slot=3, attenuation_db=8):
         assert b":INP3:ATT 8dB\n" in fake.received
