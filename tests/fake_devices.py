@@ -15,8 +15,8 @@ class TcpFake:
     An answer is bytes, None for nothing, or a list of both. `received` holds every request of every connection.
     """
 
-    def __init__(self, answer, *, end=b"\n", size=None):
-        self.answer, self.end, self.size = answer, end, size
+    def __init__(self, answer, *, end=b"\n", size=None, greeting=b""):
+        self.answer, self.end, self.size, self.greeting = answer, end, size, greeting
         self.received, self.connections, self._open = [], 0, []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -37,6 +37,7 @@ class TcpFake:
     def _serve(self, wire):
         rest = b""
         with contextlib.suppress(OSError), wire:
+            wire.sendall(self.greeting)
             while data := wire.recv(1 << 16):
                 rest += data
                 while (cut := self._cut(rest)) is not None:

@@ -36,11 +36,11 @@ class Transport:
         self.address, self.framing, self.timeout_s = address, framing, timeout_s
         self.lock, self.reopened, self.closed, self.identity = threading.RLock(), 0, False, ""
         self._dial, self._identify, self._connection, self._record = dial, identify, None, None
-        self._users = 1
+        self._users, self._opening = 1, False
         self._claim = Claim(address, session)
         try:
             with self.lock:
-                self._open()
+                self._ready()
         except BaseException:
             self.close()
             raise
@@ -114,11 +114,20 @@ class Transport:
                 rest = self._connection.leftover()
                 if rest and not self.framing.is_blank(rest):
                     self._note("?", rest)                # said unasked: whatever it was, no answer to what comes now
-                    self._drop()
+                    if self._opening:                    # a greeting
+                        self._connection.read_message(time.monotonic() + 1)
+                    else:
+                        self._drop()
             except InstrumentError:                      # the device hung up meanwhile; nothing is lost
                 self._drop()
         if self._connection is None:
-            self._open()
+            if self._opening:
+                raise InstrumentDisconnected("broke while it was opened", device=self.address)
+            self._opening = True
+            try:
+                self._open()
+            finally:
+                self._opening = False
         return self._connection
 
     def _open(self):

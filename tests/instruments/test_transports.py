@@ -91,6 +91,19 @@ def test_what_is_said_unasked_is_not_an_answer():
         line.close()
 
 
+def test_a_greeting_is_not_the_identity():
+    def identify(transport):
+        time.sleep(0.1)                                  # so that the greeting is there
+        return transport.query("*IDN?")
+
+    with TcpFake(Script(always=IDN), greeting=b"Welcome to the box\r\n") as fake:
+        line = opened(fake.address, identify=identify)
+        assert line.identity == "Maker,Box,1,2" and fake.connections == 1
+        fake.hang_up()
+        assert line.query("*IDN?") == "Maker,Box,1,2"
+        line.close()
+
+
 def test_a_peer_that_dies_and_one_that_comes_back():
     with TcpFake(Script(always=IDN | {b"ATT?": b"7\n"})) as fake:
         line = opened(fake.address, timeout_s=0.5)
