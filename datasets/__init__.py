@@ -3,7 +3,8 @@
 A format is a module of this folder (or of a package that joins through the entry points ``qkdlab.datasets``) with
 
 - ``SIGNATURE``: the bytes with which its files begin (a file's ending says nothing), empty where they have none;
-- ``read(path) -> Recording``, which raises :class:`~qkdlab.errors.BadInput` with file, offset or field, and value;
+- ``read(path) -> Recording`` (or another kind of data that has ``inspect()``: an OTDR trace, a table of counts), which
+  raises :class:`~qkdlab.errors.BadInput` with file, offset or field, and value;
 
 where `SIGNATURE` is empty or not enough, ``recognises(head, size, path) -> bool``: whether a file of `size` bytes
 that begins with `head` (its first :data:`HEAD_BYTES`) can be one of these, judged by what it holds; the ending of
@@ -50,8 +51,18 @@ def open(path, form=None):
     if path.is_dir():
         if form is not None:
             raise BadInput("the format is chosen for a file; this is a folder", where=path, field="form", value=form)
-        return folder.read(path, _read_file)
-    return _read_file(path, form)
+        return folder.read(path, _open_file)
+    return _open_file(path, form)
+
+
+def _open_file(path, form=None):
+    """A file of time tags; other kinds of data are refused by what they are."""
+    data = _read_file(path, form)
+    if not isinstance(data, Recording):
+        kind = data.inspect()["kind"]
+        raise BadInput(f"this is a file of another kind ({kind}), not a recording of time tags; `qkdlab inspect` says "
+                       "what it holds", where=path)
+    return data
 
 
 def _read_file(path, form=None):
@@ -91,7 +102,7 @@ def _modules():
 
 
 def inspect(path, form=None):
-    """Read a recording from first to last and say what it holds.
+    """Read a recording from first to last, or another kind of data that is known, and say what it holds.
 
     Parameters
     ----------
@@ -102,14 +113,15 @@ def inspect(path, form=None):
     Returns
     -------
     dict
-        See :meth:`Recording.inspect`; ready for JSON.
+        See :meth:`Recording.inspect`; ready for JSON. Of what is no recording: ``format``, ``kind`` and its own fields.
 
     Raises
     ------
     BadInput
         As :func:`open`; what was readable of a damaged file is reported with a warning instead.
     """
-    return open(path, form).inspect()
+    path = pathlib.Path(path)
+    return (open(path, form) if path.is_dir() else _read_file(path, form)).inspect()
 
 
 def convert(source, target, form=None):
@@ -149,7 +161,8 @@ def convert(source, target, form=None):
             lost += tags.lost
             yield tags
 
-    maker.write(target, blocks(), **settings)
+    apart = "bin_ps" in settings                          # a target that keeps sync number and dtime
+    maker.write(target, recording.synced_blocks(tally=tally) if apart else blocks(), **settings)
     return [*recording.warnings, *tally.warnings, *_left_out(recording, tally, lost, settings)]
 
 
@@ -157,8 +170,10 @@ def _left_out(recording, tally, lost, settings):
     """What the target does not hold."""
     marks = {"marker": tally.markers, "sync": tally.syncs}
     left = [f"{n} {what} records are left out" for what, n in marks.items() if n]
-    if tally.dtime_sum is not None:
-        left.append("sync number and dtime are joined to one time, rounded to ps")
+    if tally.dtime_sum is not None and "bin_ps" not in settings:
+        joined = recording.tick_ps == 1
+        left.append("sync number and dtime are joined to one time, rounded to ps" if joined else
+                    "the micro time of the photons is left out")
     if "source" not in settings:                          # a run keeps all of these
         left += [f"{lost} clicks that the tagger says it lost are not noted"] if lost else []
         left += ["settings and the sender's record are left out"] if recording.source is not None else []

@@ -12,7 +12,7 @@ from qkdlab.datasets.recording import SyncedTags
 from qkdlab.datatypes import TimeTags
 from qkdlab.errors import BadInput
 
-__all__ = ["LAYOUTS", "Layout", "RecordStream", "check_field", "exact", "promise", "read_part", "to_ps"]
+__all__ = ["LAYOUTS", "Layout", "RecordStream", "check_field", "exact", "joined_ps", "promise", "read_part", "to_ps"]
 
 RECORD_BYTES = 4
 
@@ -106,7 +106,8 @@ class RecordStream:
 
     def __call__(self, tally, block_tags):
         for counts, dtime, channel in self._photons(tally, block_tags):
-            yield TimeTags(to_ps(counts, self.unit_ps) if dtime is None else self._joined(counts, dtime), channel)
+            yield TimeTags(to_ps(counts, self.unit_ps) if dtime is None else
+                           joined_ps(counts, dtime, self.unit_ps, self.bin_ps), channel)
 
     def _photons(self, tally, block_tags):
         """Blocks of ticks or sync numbers, dtimes (T3, else None) and channels, none empty."""
@@ -141,11 +142,6 @@ class RecordStream:
         used, photons = self.layout.decode(records, self._limit(), state, (counts, dtime, channel))
         return (counts[:photons], dtime[:photons], channel[:photons]), used
 
-    def _joined(self, counts, dtime):
-        """Sync numbers and dtimes as ps, rounded to the nearest."""
-        whole, part = divmod(self.unit_ps, 1)
-        return counts * int(whole) + np.rint(counts * float(part) + dtime * float(self.bin_ps)).astype(np.int64)
-
     def _limit(self):
         """Largest overflow total for which every time still fits 63 bits, also while it is converted."""
         if self.layout.mode == 2 and self.unit_ps.denominator <= 16:
@@ -158,6 +154,12 @@ class RecordStream:
         tally.overflows, tally.markers, tally.syncs = (int(n) for n in state[1:4])
         if tally.dtime_sum is not None:
             tally.dtime_sum = int(state[5])
+
+
+def joined_ps(sync, dtime, unit_ps, bin_ps):
+    """Sync numbers and dtimes as ps, rounded to the nearest."""
+    whole, part = divmod(unit_ps, 1)
+    return sync * int(whole) + np.rint(sync * float(part) + dtime * float(bin_ps)).astype(np.int64)
 
 
 def to_ps(ticks, unit_ps):

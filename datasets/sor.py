@@ -128,7 +128,7 @@ def _map(file):
     named = file.raw.startswith(b"Map\0")
     if named:
         file.at = 4
-    version = file.number("H", "Map.version", 100, 299)
+    file.number("H", "Map.version", 100, 299)
     size = file.take("I", "Map.size")
     count = file.number("H", "Map.blocks", 1, MOST_BLOCKS) - 1
     at, blocks = size, {}
