@@ -1,10 +1,8 @@
 """Tags as text: a line ``time_ps,channel``, then one tag a line in whole numbers. For import and for the eye."""
 
-import itertools
 import pathlib
 
-import numpy as np
-
+from qkdlab.datasets.blocks import LONGEST_LINE, NumberLines, opened
 from qkdlab.datasets.newfile import new_file
 from qkdlab.datasets.recording import Recording
 from qkdlab.datatypes import TimeTags
@@ -14,8 +12,6 @@ __all__ = ["SIGNATURE", "SUFFIX", "read", "write"]
 
 SIGNATURE = b"time_ps,channel"
 SUFFIX = ".csv"
-
-LONGEST_LINE = 64
 
 
 def read(path):
@@ -35,70 +31,20 @@ def read(path):
         Naming file and line; for what is wrong behind the first line, while the tags are read.
     """
     path = pathlib.Path(path)
-    with _opened(path) as file:
-        if file.readline(LONGEST_LINE).strip() != SIGNATURE.decode():
+    with opened(path) as file:
+        if file.readline(LONGEST_LINE).strip() != SIGNATURE:
             raise BadInput(f"the first line must be '{SIGNATURE.decode()}'", where=f"{path}: line 1")
-    return Recording("csv", path, _Stream(path))
+    return Recording("csv", path, NumberLines(path, _decoder, 2, "a time (int64, ps) and a channel (0 to 255)",
+                                              skipped_lines=1))
 
 
-def _opened(path):
-    try:
-        return open(path, encoding="ascii", errors="replace")
-    except FileNotFoundError:
-        raise BadInput("no such file", where=path) from None
-    except OSError as error:
-        raise BadInput(error.strerror or str(error), where=path) from None
+def _decoder(tally):
+    def decode(rows):
+        outside = (rows[:, 1] < 0) | (rows[:, 1] > 255)
+        used = int(outside.argmax()) if outside.any() else len(rows)
+        return TimeTags(rows[:used, 0].copy(), rows[:used, 1]), used, "a channel from 0 to 255 is expected"
 
-
-class _Stream:
-    """The tags, block after block: see `Recording.stream`."""
-
-    def __init__(self, path):
-        self._path = path
-
-    def __call__(self, tally, block_tags):
-        with _opened(self._path) as file:
-            file.readline(LONGEST_LINE)
-            first = 2
-            # readline with a limit: a file without line ends is not read into memory whole.
-            lines = iter(lambda: file.readline(LONGEST_LINE), "")
-            while block := list(itertools.islice(lines, block_tags)):
-                tags = _tags(block, first, self._path)
-                first += len(block)
-                tally.records += len(tags)
-                if len(tags):
-                    yield tags
-
-
-def _tags(lines, first, path):
-    """Lines of text as TimeTags; `first` is the number of the first one."""
-    kept = [line for line in lines if not line.isspace()]
-    if not kept:
-        return TimeTags(np.empty(0), np.empty(0))
-    try:
-        table = np.loadtxt(kept, np.int64, delimiter=",", ndmin=2, comments=None)
-        if table.shape[1] != 2:
-            raise ValueError
-    except (ValueError, OverflowError):
-        raise _wrong(lines, first, path) from None
-    if table[:, 1].min() < 0 or table[:, 1].max() > 255:
-        raise _wrong(lines, first, path)
-    return TimeTags(table[:, 0], table[:, 1])
-
-
-def _wrong(lines, first, path):
-    """What is wrong with the first line that is."""
-    for number, line in enumerate(lines, first):
-        try:
-            time, channel = line.split(",")
-            fine = -(2**63) <= int(time) < 2**63 and 0 <= int(channel) <= 255
-        except ValueError:
-            fine = False
-        if not fine and not line.isspace():
-            return BadInput("a time (int64, ps) and a channel (0 to 255) are expected", where=f"{path}: line {number}",
-                            value=line.strip())
-    return BadInput("a time (int64, ps) and a channel (0 to 255) on each line are expected",
-                    where=f"{path}: lines {first} to {first + len(lines) - 1}")
+    return decode
 
 
 def write(path, blocks):

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from qkdlab import _ext
+from qkdlab.datasets.ticks import to_ps
 from qkdlab.datatypes import TimeTags
 from qkdlab.errors import BadInput
 
@@ -118,7 +119,7 @@ class RecordStream:
         counts, channel = np.empty(len(records), np.int64), np.empty(len(records), np.uint8)
         if self.layout.mode == 2:
             used, photons = self.layout.decode(records, self._limit(), state, (counts, channel))
-            return TimeTags(_to_ps(counts[:photons], self.unit_ps), channel[:photons]), used
+            return TimeTags(to_ps(counts[:photons], self.unit_ps), channel[:photons]), used
         dtime = np.empty(len(records), np.uint16)
         used, photons = self.layout.decode(records, self._limit(), state, (counts, dtime, channel))
         whole, part = divmod(self.unit_ps, 1)
@@ -138,18 +139,3 @@ class RecordStream:
         tally.overflows, tally.markers, tally.syncs = (int(n) for n in state[1:4])
         if tally.dtime_sum is not None:
             tally.dtime_sum = int(state[5])
-
-
-def _to_ps(ticks, unit_ps):
-    """Ticks to whole ps (rounded down where a tick is no whole number of ps), in place, in integers if possible."""
-    if unit_ps.denominator <= 16:
-        if unit_ps.numerator != 1:
-            ticks *= unit_ps.numerator
-        if unit_ps.denominator != 1:
-            ticks //= unit_ps.denominator
-        return ticks
-    whole, part = divmod(unit_ps, 1)
-    rest = np.floor(ticks * float(part)).astype(np.int64)
-    ticks *= int(whole)
-    ticks += rest
-    return ticks
