@@ -8,8 +8,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from qkdlab.datasets.picoquant import RECORD_BYTES, to_ps
+from qkdlab.datasets.picoquant import RECORD_BYTES
 from qkdlab.datasets.recording import SyncedTags
+from qkdlab.datasets.ticks import to_ps
 from qkdlab.datatypes import TimeTags
 from qkdlab.errors import BadInput
 

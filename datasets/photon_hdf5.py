@@ -14,8 +14,9 @@ import numpy as np
 
 import qkdlab
 from qkdlab.datasets.newfile import refuse_existing
-from qkdlab.datasets.picoquant import exact, joined_ps, to_ps
+from qkdlab.datasets.picoquant import exact, joined_ps
 from qkdlab.datasets.recording import Recording, SyncedTags
+from qkdlab.datasets.ticks import to_ps
 from qkdlab.datatypes import TimeTags
 from qkdlab.errors import BadInput
 

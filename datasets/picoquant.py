@@ -9,10 +9,11 @@ import numpy as np
 
 from qkdlab import _ext
 from qkdlab.datasets.recording import SyncedTags
+from qkdlab.datasets.ticks import to_ps
 from qkdlab.datatypes import TimeTags
 from qkdlab.errors import BadInput
 
-__all__ = ["LAYOUTS", "Layout", "RecordStream", "check_field", "exact", "joined_ps", "promise", "read_part", "to_ps"]
+__all__ = ["LAYOUTS", "Layout", "RecordStream", "check_field", "exact", "joined_ps", "promise", "read_part"]
 
 RECORD_BYTES = 4
 
@@ -160,21 +161,6 @@ def joined_ps(sync, dtime, unit_ps, bin_ps):
     """Sync numbers and dtimes as ps, rounded to the nearest."""
     whole, part = divmod(unit_ps, 1)
     return sync * int(whole) + np.rint(sync * float(part) + dtime * float(bin_ps)).astype(np.int64)
-
-
-def to_ps(ticks, unit_ps):
-    """Ticks to whole ps (rounded down where a tick is no whole number of ps), in place, in integers if possible."""
-    if unit_ps.denominator <= 16:
-        if unit_ps.numerator != 1:
-            ticks *= unit_ps.numerator
-        if unit_ps.denominator != 1:
-            ticks //= unit_ps.denominator
-        return ticks
-    whole, part = divmod(unit_ps, 1)
-    rest = np.floor(ticks * float(part)).astype(np.int64)
-    ticks *= int(whole)
-    ticks += rest
-    return ticks
 
 
 def read_part(file, path, fields):
