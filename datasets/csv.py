@@ -220,7 +220,8 @@ class _MixedLines:
             if not line:
                 continue
             if len(fields) != len(self.layout.names):
-                return BadInput(f"{len(self.layout.names)} fields are expected, as there are columns", where=where, value=line)
+                return BadInput(f"{len(self.layout.names)} fields are expected, as there are columns", where=where,
+                                value=line)
             time, channel = (fields[i] for i in self.layout.use)
             try:
                 times = np.array([int(time) if WHOLE.fullmatch(time) else float(time)])

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from qkdlab.datasets import csv, ht, npz, ptu, run
+from qkdlab.datasets import csv, ht, npz, parquet, photon_hdf5, ptu, run, sor, t3r
 from qkdlab.datatypes import TimeTags
 
 SAMPLES = {}
@@ -71,6 +71,73 @@ def tags(n=200, channels=4, tick_ps=1, seed=7):
                     rng.integers(0, channels, n))
 
 
+COUNTS = """# a link of 50 km
+# proof = "lim2014"
+# eps_sec = 1e-9
+# f_ec = 1.16
+basis,intensity,probability,sent,detections,errors
+key,0.5,0.6,9000000000,20000000,400000
+key,0.1,0.25,3750000000,1750000,52000
+key,0,0.15,2250000000,60000,28000
+test,0.5,0.6,900000000,2000000,40000
+test,0.1,0.25,375000000,175000,5200
+test,0,0.15,225000000,6000,2800
+"""
+
+
+def t3r_fields(version):
+    return [*t3r.IDENT, *t3r.TEXT[version], *t3r.NUMBERS, *t3r.BOARD_NAME[version], *t3r.BOARD, *t3r.RESULT]
+
+
+def t3r_length(version):
+    return struct.calcsize("<" + "".join(code for _, code in t3r_fields(version)))
+
+
+def t3r_header(version, **changes):
+    """Header of a TimeHarp 200 file."""
+    known = {"Ident": b"TimeHarp 200", "FormatVersion": version.encode(), "NumberOfBoards": 1, "Resolution": 0.0625,
+             "TTTRGlobClock": 100, "SyncRate": 5_000_000, "NumberOfRecords": 101} | changes
+    fields = t3r_fields(version)
+    values = [known.get(name, b"" if code.endswith("s") else 0) for name, code in fields]
+    return struct.pack("<" + "".join(code for _, code in fields), *values)
+
+
+def t3r_records():
+    """90 photons on 4 routes, 10 overflows, 1 marker."""
+    rng = np.random.default_rng(4)
+    photons = np.sort(rng.integers(0, 65536, (10, 9))) | rng.integers(0, 4096, (10, 9)) << 16 | rng.integers(0, 4, (10, 9)) << 28
+    words = np.concatenate([photons | 1 << 30, np.full((10, 1), 0x800 << 16)], axis=1).ravel()
+    return np.append(words, 3 << 16).astype("<u4")
+
+
+def t3r_file(version):
+    return t3r_header(version) + t3r_records().tobytes()
+
+
+def sor_file(version, points=50):
+    """A fibre of 1 km in three events; the losses add up and the checksum is right."""
+    two = version == 2
+    general = b"EN" + b"cable\0fibre\0" + (struct.pack("<H", 652) if two else b"") + struct.pack("<H", 1550)
+    general += b"A\0B\0code\0" + b"BC" + bytes(8 if two else 4) + b"me\0none\0"
+    fixed = struct.pack("<I2sHi", 1_700_000_000, b"km", 15500, 0) + bytes(4 * two)
+    fixed += struct.pack("<HHIIIHI", 1, 100, 1_000_000, points, 146_800, 800, 10) + bytes(2 * two) + bytes(4) + bytes(4 * two)
+    fixed += bytes(4) + struct.pack("<HHHHHH", 0, 0, 0, 0, 0, 3000) + (b"ST" + bytes(16) if two else b"")
+    at = [0, 24_483, 48_967]
+    events = struct.pack("<H", 3) + b"".join(
+        struct.pack("<HIhhi8s", i + 1, time, 200 * (i > 0), 100 if i == 1 else 0, -40_000, b"1F9999LS") + bytes(20 * two) + b"\0"
+        for i, time in enumerate(at))
+    events += struct.pack("<iiIHiI", 300, 0, at[-1], 30_000, 0, 0)
+    data = struct.pack("<IHIH", points, 1, points, 1000) + np.arange(points, dtype="<u2").tobytes()
+    supplier = b"maker\0otdr\0001\0module\0002\0v1\0none\0"
+    blocks = {"GenParams": general, "SupParams": supplier, "FxdParams": fixed, "KeyEvents": events, "DataPts": data,
+              "Vendor": b"whatever", "Cksum": b"\0\0"}
+    bodies = {name: (name.encode() + b"\0" if two else b"") + body for name, body in blocks.items()}
+    entries = b"".join(name.encode() + b"\0" + struct.pack("<HI", 100 * version, len(body)) for name, body in bodies.items())
+    head = (b"Map\0" if two else b"") + struct.pack("<HIH", 100 * version, 8 + 4 * two + len(entries), 1 + len(blocks))
+    raw = (head + entries + b"".join(bodies.values()))[:-2]
+    return raw + struct.pack("<H", sor._crc16(raw))
+
+
 @sample("ptu", ".ptu", 200)
 def make_ptu(path):
     ptu.write(path, [tags()])
@@ -103,3 +170,68 @@ def ht_header(records):
     fields = [field for part in (ht.TEXT, ht.NUMBERS, ht.HARDWARE, ht.RESULT) for field in part]
     values = [known.get(name, b"" if code.endswith("s") else 0) for name, code in fields]
     return struct.pack("<" + "".join(code for _, code in fields), *values)
+
+
+@sample("csv", ".csv", 200, name="csv of others", header=24, lines=True)
+def make_other_csv(path):
+    rows = (f"{time / 1000:.3f};{channel};x" for time, channel in zip(*pair(tags()), strict=True))
+    path.write_text("\n".join(["Timestamp [ns];Detector;note", *rows]) + "\n")
+
+
+@sample("npz", ".npz", 200, name="npz of others")
+def make_other_npz(path):
+    times, channel = pair(tags(tick_ps=4))
+    np.savez_compressed(path, time_ns=times / 1000, ch=channel.astype(np.int32))
+
+
+def pair(tags):
+    return tags.time_ps, tags.channel
+
+
+@sample("parquet", ".parquet", 200)
+def make_parquet(path):
+    parquet.write(path, [tags()])
+
+
+@sample("photon_hdf5", ".hdf5", 200)
+def make_photon_hdf5(path):
+    photon_hdf5.write(path, [tags()])
+
+
+@sample("spc", ".spc", 100, header=4, record=4)
+def make_spc(path):
+    rng = np.random.default_rng(3)
+    photons = np.sort(rng.integers(0, 4096, 100)) | rng.integers(0, 16, 100) << 12 | rng.integers(0, 4096, 100) << 16
+    words = np.insert(photons, np.arange(0, 100, 10), 0xC0000005)
+    path.write_bytes(np.concatenate([[0x80000000 | 250], words]).astype("<u4").tobytes())
+
+
+@sample("t3r", ".t3r", 90, header=t3r_length("5.0"))
+def make_t3r(path):
+    path.write_bytes(t3r_file("5.0"))
+
+
+@sample("t3r", ".t3r", 90, name="t3r 6.0", header=t3r_length("6.0"))
+def make_t3r_6(path):
+    path.write_bytes(t3r_file("6.0"))
+
+
+@sample("sor", ".sor", 0, header=300, inspects=False)
+def make_sor(path):
+    path.write_bytes(sor_file(1))
+
+
+@sample("sor", ".sor", 0, name="sor 2", header=300, inspects=False)
+def make_sor_2(path):
+    path.write_bytes(sor_file(2))
+
+
+@sample("counts", ".csv", 0, header=200, inspects=False)
+def make_counts(path):
+    path.write_text(COUNTS)
+
+
+@sample("counts", ".json", 0, name="counts json", header=100, inspects=False)
+def make_counts_json(path):
+    path.write_text('{"f_ec": 1.16, "counts": [{"basis": "Z", "mu": 0.5, "p": 1, "n": 100, "m": 2},'
+                    ' {"basis": "X", "mu": 0.5, "p": 1, "n": 50, "m": 3}]}')
