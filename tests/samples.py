@@ -181,7 +181,8 @@ def make_other_csv(path):
 @sample("npz", ".npz", 200, name="npz of others")
 def make_other_npz(path):
     times, channel = pair(tags(tick_ps=4))
-    np.savez_compressed(path, time_ns=times / 1000, ch=channel.astype(np.int32))
+    with path.open("wb") as file:
+        np.savez_compressed(file, time_ns=times / 1000, ch=channel.astype(np.int32))
 
 
 def pair(tags):
