@@ -94,11 +94,12 @@ class RecordStream:
 
     def __call__(self, tally, block_tags):
         state = np.zeros(_ext.records.STATE, np.int64)
-        records = np.empty(block_tags, np.uint32)
         if self.layout.mode == 3:
             tally.dtime_sum = 0
         try:
             with open(self.path, "rb") as file:
+                left = max(os.fstat(file.fileno()).st_size - self.start, 0) // RECORD_BYTES
+                records = np.empty(min(block_tags, left), np.uint32)
                 file.seek(self.start)
                 while got := file.readinto(records) // RECORD_BYTES:
                     tags, used = self._decode(records[:got], state)
