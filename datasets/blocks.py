@@ -58,7 +58,8 @@ class Records:
         Of a record.
     decoder : callable
         ``decoder(tally)`` gives what decodes one pass over the file: ``decode(records) -> (TimeTags, used, why)``.
-        Reading ends with the warning `why` where less than all the records are used.
+        Reading ends with the warning `why` where less than all the records are used. At the end of the file its method
+        ``finish()`` is called, where it has one.
     """
 
     path: object
@@ -75,12 +76,13 @@ class Records:
             while got := file.readinto(room.view(np.uint8)) // self.kind.itemsize if len(room) else 0:
                 tags, used, why = decode(room[:got])
                 tally.records += used
-                if len(tags) or tags.lost:
+                if len(tags):
                     yield tags
                 if used < got:
                     at = self.start + self.kind.itemsize * tally.records
                     tally.damaged(f"byte {at}: {why}: reading stops there")
                     return
+        getattr(decode, "finish", bool)()
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class NumberLines:
                     used, lines, rows, bad = _ext.lines.table(text, self.hexadecimal, self.columns, values)
                     tags, fine, why = decode(values[: rows * self.columns].reshape(-1, self.columns))
                     tally.records += fine
-                    if len(tags) or tags.lost:
+                    if len(tags):
                         yield tags
                     if fine < rows:
                         raise self._wrong(*_row(text, fine, line), why)
@@ -132,6 +134,7 @@ class NumberLines:
         # A file that was cut ends within a line: half a number is not a number.
         if rest and not rest.isspace():
             tally.damaged(f"line {line} has no end and is left out: was the file cut?")
+        getattr(decode, "finish", bool)()
 
     def _wrong(self, text, line, why=None):
         shown = bytes(text[:LONGEST_LINE]).split(b"\n", 1)[0].decode("ascii", errors="replace").strip()

@@ -113,11 +113,12 @@ class RecordStream:
     def _photons(self, tally, block_tags):
         """Blocks of ticks or sync numbers, dtimes (T3, else None) and channels, none empty."""
         state = np.zeros(_ext.records.STATE, np.int64)
-        records = np.empty(block_tags, np.uint32)
         if self.layout.mode == 3:
             tally.dtime_sum = 0
         try:
             with open(self.path, "rb") as file:
+                left = max(os.fstat(file.fileno()).st_size - self.start, 0) // RECORD_BYTES
+                records = np.empty(min(block_tags, left), np.uint32)
                 file.seek(self.start)
                 while got := file.readinto(records) // RECORD_BYTES:
                     photons, used = self._decode(records[:got], state)

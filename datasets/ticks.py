@@ -1,12 +1,25 @@
 """Counts of a device's ticks to whole picoseconds and back, in integers."""
 
+from fractions import Fraction
+
 import numpy as np
 
 from qkdlab.errors import BadInput
 
-__all__ = ["Unwrap", "from_ps", "most_ticks", "to_ps"]
+__all__ = ["Unwrap", "exact_tick", "from_ps", "most_ticks", "to_ps"]
 
 MOST = 2**63 - 1
+
+
+def exact_tick(tick_ps):
+    """A tick as a fraction, or BadInput."""
+    try:
+        unit = Fraction(str(tick_ps)) if isinstance(tick_ps, float) else Fraction(tick_ps)
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        unit = Fraction(0)
+    if not Fraction(1, 1000) <= unit <= 10**9 or unit.denominator > 10**6:
+        raise BadInput("a time from 0.001 to 10^9 ps is expected", field="tick_ps", value=tick_ps)
+    return unit
 
 
 def most_ticks(unit_ps):

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from qkdlab.datasets import csv, ht, npz, parquet, photon_hdf5, ptu, run, sor, t3r
+from qkdlab.datasets import csv, ht, nist, npz, parquet, photon_hdf5, ptu, qutag, run, sor, swabian, t3r, timestamp7
+from qkdlab.datasets.ticks import to_ps
 from qkdlab.datatypes import TimeTags
 
 SAMPLES = {}
@@ -105,7 +106,8 @@ def t3r_header(version, **changes):
 def t3r_records():
     """90 photons on 4 routes, 10 overflows, 1 marker."""
     rng = np.random.default_rng(4)
-    photons = np.sort(rng.integers(0, 65536, (10, 9))) | rng.integers(0, 4096, (10, 9)) << 16 | rng.integers(0, 4, (10, 9)) << 28
+    tag, data, route = np.sort(rng.integers(0, 65536, (10, 9))), rng.integers(0, 4096, (10, 9)), rng.integers(0, 4, (10, 9))
+    photons = tag | data << 16 | route << 28
     words = np.concatenate([photons | 1 << 30, np.full((10, 1), 0x800 << 16)], axis=1).ravel()
     return np.append(words, 3 << 16).astype("<u4")
 
@@ -120,11 +122,11 @@ def sor_file(version, points=50):
     general = b"EN" + b"cable\0fibre\0" + (struct.pack("<H", 652) if two else b"") + struct.pack("<H", 1550)
     general += b"A\0B\0code\0" + b"BC" + bytes(8 if two else 4) + b"me\0none\0"
     fixed = struct.pack("<I2sHi", 1_700_000_000, b"km", 15500, 0) + bytes(4 * two)
-    fixed += struct.pack("<HHIIIHI", 1, 100, 1_000_000, points, 146_800, 800, 10) + bytes(2 * two) + bytes(4) + bytes(4 * two)
+    fixed += struct.pack("<HHIIIHI", 1, 100, 1_000_000, points, 146_800, 800, 10) + bytes(2 * two + 4 + 4 * two)
     fixed += bytes(4) + struct.pack("<HHHHHH", 0, 0, 0, 0, 0, 3000) + (b"ST" + bytes(16) if two else b"")
     at = [0, 24_483, 48_967]
     events = struct.pack("<H", 3) + b"".join(
-        struct.pack("<HIhhi8s", i + 1, time, 200 * (i > 0), 100 if i == 1 else 0, -40_000, b"1F9999LS") + bytes(20 * two) + b"\0"
+        struct.pack("<HIhhi8s", i + 1, time, 200 * (i > 0), 100 * (i == 1), -40_000, b"1F9999LS") + bytes(20 * two + 1)
         for i, time in enumerate(at))
     events += struct.pack("<iiIHiI", 300, 0, at[-1], 30_000, 0, 0)
     data = struct.pack("<IHIH", points, 1, points, 1000) + np.arange(points, dtype="<u2").tobytes()
@@ -236,3 +238,139 @@ def make_counts(path):
 def make_counts_json(path):
     path.write_text('{"f_ec": 1.16, "counts": [{"basis": "Z", "mu": 0.5, "p": 1, "n": 100, "m": 2},'
                     ' {"basis": "X", "mu": 0.5, "p": 1, "n": 50, "m": 3}]}')
+
+
+@sample("qutag", ".qutag", 200, header=40)
+def make_qutag(path):
+    qutag.write(path, [tags()])
+
+
+@sample("qutag", ".bin", 200, name="qutag unsigned", header=40, record=10)
+def make_qutag_unsigned(path):
+    """With a header unlike the known one."""
+    qutag.write(path, [tags()])
+    with path.open("r+b") as file:
+        file.write(b"\xff" * 40)
+
+
+@sample("qutag", ".qutag", 200, name="qutag compressed", header=40)
+def make_qutag_compressed(path):
+    recorded = tags()
+    packed = np.empty(200, qutag.COMPRESSED)
+    bits = recorded.time_ps % 2**37 | recorded.channel.astype(np.int64) << 37
+    packed["low"], packed["high"] = bits % 2**32, bits >> 32
+    path.write_bytes(struct.pack("<4xI32x", 40 + packed.nbytes) + packed.tobytes())
+
+
+@sample("qutag", ".txt", 200, name="qutag text", header=0, lines=True)
+def make_qutag_text(path):
+    recorded = tags()
+    path.write_text("".join(f"{t},{c + 1}\n" for t, c in zip(recorded.time_ps, recorded.channel, strict=True)))
+
+
+@sample("qutau", ".qutau", 200, header=40, signed=False)
+def make_qutau(path):
+    qutag.write(path, [tags()])
+
+
+def events(n=200):
+    """Events of a timestamp7 unit: uint64 words."""
+    recorded = tags(n)
+    return (recorded.time_ps * 32 // 125).astype(np.uint64) << np.uint64(10) | (1 << recorded.channel).astype(np.uint64)
+
+
+@sample("timestamp7", ".a1", 200, header=0, record=8)
+def make_timestamp7(path):
+    words = events()
+    timestamp7.write(path, [TimeTags(to_ps((words >> np.uint64(10)).astype(np.int64), timestamp7.TICK_PS), words & 15)])
+
+
+@sample("timestamp7", ".a1X", 198, name="timestamp7 legacy", header=0, record=8)
+def make_timestamp7_legacy(path):
+    """With two dummies."""
+    words = events()
+    words[[5, 50]] |= 16
+    path.write_bytes((words << np.uint64(32) | words >> np.uint64(32)).tobytes())
+
+
+@sample("timestamp7", ".a0", 200, name="timestamp7 a0", header=0, record=18)
+def make_timestamp7_a0(path):
+    path.write_text("".join(f"{word % 2**32:08x}\n{word >> 32:08x}\n" for word in events().tolist()))
+
+
+@sample("timestamp7", ".a2", 200, name="timestamp7 a2", header=0, lines=True)
+def make_timestamp7_a2(path):
+    path.write_text("".join(f"{word:016x}\n" for word in events().tolist()))
+
+
+@sample("qcrypto", "", 200, header=20)
+def make_qcrypto(path):
+    """Type 1 (raw events) in two packets."""
+    words = events()
+    epoch = int(words[0]) >> 47
+    halves = np.stack([words >> np.uint64(32), words], 1).astype("<u4")
+    path.write_bytes(b"".join(struct.pack("<iIIii", 1, epoch, 100, 49, 4) + part.tobytes() + bytes(8)
+                              for part in (halves[:100], halves[100:])))
+
+
+def packed_differences(steps, bases, order, base_bits):
+    """Entries of a type-2 packet, with their end mark, as bytes."""
+    bits = "".join((f"{s:0{order}b}" if 1 < s < 2**order else f"{0:0{order}b}{s:032b}") + f"{b:0{base_bits}b}"
+                   for s, b in zip(steps, bases, strict=True)) + f"{1:0{order}b}" + "0" * base_bits
+    bits += "0" * (-len(bits) % 32)
+    return np.array([int(bits[i : i + 32], 2) for i in range(0, len(bits), 32)], "<u4").tobytes()
+
+
+@sample("qcrypto", "", 200, name="qcrypto type 2", header=24)
+def make_qcrypto_type_2(path):
+    recorded = tags()
+    steps = np.diff(recorded.time_ps // 125, prepend=0)
+    path.write_bytes(struct.pack("<iIIiii", 0x102, 0xBA1F36C0, 200, 13, 1, 1)
+                     + packed_differences(steps.tolist(), (recorded.channel & 1).tolist(), 13, 1))
+
+
+@sample("swabian", ".dump", 197, header=0, record=16)
+def make_swabian(path):
+    """With the begin of an overflow, two missed events, and its end; channel 3 has falling edges."""
+    recorded = tags()
+    columns = np.zeros(200, swabian.TAG)
+    columns["channel"], columns["time"] = np.array([1, 2, 3, -3])[recorded.channel], recorded.time_ps
+    columns["type"][100:103], columns["channel"][[100, 102]], columns["missed"][101] = [2, 4, 3], 0, 2
+    path.write_bytes(columns.tobytes())
+
+
+@sample("ttbin", ".ttbin", 0, header=4, inspects=False)
+def make_ttbin(path):
+    path.write_bytes(b"SITT" + bytes(range(100)))
+
+
+@sample("idq", ".bin", 200, header=0, record=8)
+def make_idq(path):
+    path.write_bytes(tags().time_ps.astype("<u8").tobytes())
+
+
+def reference_pairs():
+    """Times since the last millisecond, and its number."""
+    return np.stack(np.divmod(tags().time_ps, 10**9)[::-1], 1)
+
+
+@sample("idq", ".bin", 200, name="idq pairs", header=0, record=16, settings={"reference_ps": 10**9, "pairs": True})
+def make_idq_pairs(path):
+    path.write_bytes(reference_pairs().astype("<u8").tobytes())
+
+
+@sample("idq", ".txt", 200, name="idq text", header=0, lines=True)
+def make_idq_text(path):
+    path.write_text("".join(f"{time}\n" for time in tags().time_ps))
+
+
+@sample("idq", ".txt", 200, name="idq text pairs", header=0, lines=True, settings={"reference_ps": 10**9, "pairs": True})
+def make_idq_text_pairs(path):
+    path.write_text("".join(f"{time};{index}\n" for time, index in reference_pairs()))
+
+
+@sample("nist", ".dat", 200, header=0, record=24, settings={"tick_ps": 78.125})
+def make_nist(path):
+    recorded, columns = tags(), np.zeros(200, nist.EVENT)
+    columns["channel"], columns["time"] = recorded.channel, recorded.time_ps * 8 // 625
+    path.write_bytes(columns.tobytes())

@@ -36,7 +36,7 @@ def link():
 
 
 def test_the_menu():
-    assert datasets.FORMATS.names() == ["counts", "csv", "ht", "npz", "parquet", "photon_hdf5", "ptu", "run", "sor", "spc", "t3r"]
+    assert {"csv", "ht", "npz", "ptu", "run"} < set(datasets.FORMATS.names())      # all of them: test_every_format.py
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -40,8 +40,8 @@ def test_any_numbers(kernel, n, columns):
 
 
 @hypothesis.settings(max_examples=300, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
-@hypothesis.given(pieces=st.lists(st.sampled_from(PIECES), max_size=25), hexadecimal=st.booleans(), columns=st.integers(1, 3),
-                  room=st.integers(0, 12))
+@hypothesis.given(pieces=st.lists(st.sampled_from(PIECES), max_size=25), hexadecimal=st.booleans(),
+                  columns=st.integers(1, 3), room=st.integers(0, 12))
 def test_any_text(kernel, pieces, hexadecimal, columns, room):
     both(kernel, "".join(pieces).encode("latin-1"), hexadecimal, columns, room)
 

@@ -32,9 +32,10 @@ def test_entries(kernel):
     assert both(kernel, words[:1], 0, 4, 1, 1000)[:3] == (5, 1, False)
 
 
-@pytest.mark.parametrize("changed", [{"order": 1}, {"order": 33}, {"base_bits": 9}, {"base_bits": -1}, {"at": 33}, {"at": -1},
-                                     {"start": -1}, {"start": 2**62}, {"order": 30, "base_bits": 3}])
+@pytest.mark.parametrize("changed", [{"order": 1}, {"order": 33}, {"base_bits": 9}, {"base_bits": -1}, {"at": 33},
+                                     {"at": -1}, {"start": -1}, {"start": 2**62}, {"order": 30, "base_bits": 3}])
 def test_kernel_refuses_what_does_not_fit(kernel, changed):
     arguments = {"at": 0, "order": 10, "base_bits": 1, "start": 0} | changed
     with pytest.raises(ValueError, match="expected"):
-        kernel("packed").differences(np.zeros(1, np.uint32), *arguments.values(), np.zeros(9, np.int64), np.zeros(9, np.uint8))
+        kernel("packed").differences(np.zeros(1, np.uint32), *arguments.values(), np.zeros(9, np.int64),
+                                     np.zeros(9, np.uint8))

@@ -30,7 +30,7 @@ def test_the_name_does_not_matter(tmp_path, name, ending):
 
 @pytest.mark.parametrize("name", [name for name, sample in SAMPLES.items() if sample.signed])
 def test_a_wrong_ending_misleads_nobody(tmp_path, name):
-    for ending in {sample.ending for sample in SAMPLES.values()}:
+    for ending in {sample.ending for sample in SAMPLES.values() if sample.signed}:
         path = tmp_path / f"recording{ending}"
         SAMPLES[name].make(path)
         assert forms(path) == [SAMPLES[name].form], ending
@@ -45,8 +45,8 @@ def test_random_bytes_are_nobodys(tmp_path, length):
         assert forms(path) == []
 
 
-@pytest.mark.parametrize("text", ["hello world\n" * 50, "# time\n1 2 3\n", "{\"a\": 1}\n", "x,y\n1,2\n3,4\n", "\n\n\n", "\0" * 960,
-                                  "\xff" * 960])
+@pytest.mark.parametrize("text", ["hello world\n" * 50, "# time\n1 2 3\n", "{\"a\": 1}\n", "x,y\n1,2\n3,4\n", "\n\n\n",
+                                  "\0" * 960, "\xff" * 960])
 def test_other_files_are_nobodys(tmp_path, text):
     path = tmp_path / "other"
     path.write_bytes(text.encode("latin-1"))
