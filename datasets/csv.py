@@ -21,6 +21,7 @@ from qkdlab.errors import BadInput
 __all__ = ["SIGNATURE", "SUFFIX", "read", "recognises", "write"]
 
 SIGNATURE = b""
+GENERAL = True
 SUFFIX = ".csv"
 
 HEADER = b"time_ps,channel"

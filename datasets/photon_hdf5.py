@@ -16,7 +16,7 @@ import qkdlab
 from qkdlab.datasets.newfile import refuse_existing
 from qkdlab.datasets.picoquant import exact, joined_ps
 from qkdlab.datasets.recording import Recording, SyncedTags
-from qkdlab.datasets.ticks import to_ps
+from qkdlab.datasets.ticks import most_ticks, to_ps
 from qkdlab.datatypes import TimeTags
 from qkdlab.errors import BadInput
 
@@ -192,7 +192,7 @@ class _Stream:
             yield SyncedTags(*photons)
 
     def _photons(self, tally, block_tags):
-        limit = (2**63 - 2**47) // (int(self.unit_ps) + 1)
+        limit = (2**63 - 2**47) // (int(self.unit_ps) + 1) if self._counts_pulses else most_ticks(self.unit_ps)
         with _opened(self.path) as file:
             data = file["photon_data"]
             if "nanotimes" in data:
