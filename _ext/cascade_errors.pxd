@@ -1,3 +1,4 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 # Cascade's rounds from the errors alone (header only, for cascade.pyx).
 #
 # Parities are linear: where the two parties' parities differ is the parity of the errors there, so that what is asked,

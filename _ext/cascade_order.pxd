@@ -1,3 +1,4 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 # Orders of a frame's bits that take no table look-up per bit (header only, for cascade.pyx).
 #
 # A frame of T tiles is 64 T words. Turn each word, transpose each tile of 64 words, permute the words of the frame,

@@ -1,3 +1,4 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 # Cascade's rounds: what is asked next follows from what was said (header only, for cascade.pyx).
 from cascade_order cimport placed, sort_words, unplaced
 from cascade_state cimport (

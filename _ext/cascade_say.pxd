@@ -1,3 +1,4 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 # The parities that one party says of his bits (header only, for cascade.pyx).
 from cascade_order cimport reorder
 from cascade_state cimport BLOCKS, CHECKS, HALVES, Blocks, Keys, Talk, every, subset_from

@@ -1,3 +1,4 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 # Cascade's state: what was agreed (Rules), what both parties know (Talk), what one keeps to himself (Keys). Header only;
 # cascade_rounds.pxd takes the rounds on, cascade_say.pxd says parities.
 #

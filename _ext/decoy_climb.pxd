@@ -1,3 +1,4 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 # The search for the settings that are worth most (header only, for decoy.pyx).
 from decoy_worth cimport SETTINGS, Link, Price, usable, worth_of
 from libc.math cimport exp, fabs

@@ -1,3 +1,4 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 # What counts to expect of a run that is planned with two decoys, and what they are worth (header only, for decoy.pyx).
 #
 # Lim, Curty, Walenta, Xu and Zbinden, PRA 89, 022307 (2014): the channel of section IV, and equations (1) to (5) for
