@@ -129,8 +129,8 @@ cdef inline void close_talk(Talk* t) noexcept nogil:
 
 
 cdef inline int reserve(Talk* t, Py_ssize_t entries) noexcept nogil:
-    # Room for so many intervals; each list is followed by as much room to sort it, and more than a vector. Keeps nothing.
-    if entries > t.room:
+    # Room for so many intervals; with as much more to sort them, and a vector beyond either. Keeps nothing.
+    if entries + 8 > t.room:
         free(t.where)
         free(t.mask)
         t.room = 2 * entries + 8
