@@ -94,6 +94,11 @@ def _parser():
     sub.add_argument("file", metavar="FILE")
     json_flag(sub)
 
+    sub = command("characterise", _characterise, "dead time, afterpulsing, dark rate, jitter, pulse rate: from tags alone")
+    sub.add_argument("file", metavar="FILE")
+    sub.add_argument("--channel", type=int, help="report on this input only (default: all; the summary is the busiest's)")
+    json_flag(sub)
+
     sub = command("bench", _bench, "kernel speeds beside their peers on this machine")
     sub.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: all)")
     size = sub.add_mutually_exclusive_group()
@@ -248,6 +253,22 @@ def _inspect(arguments):
 
     info = inspect(arguments.file)
     print(json.dumps(info, allow_nan=False) if arguments.json else inspect_text(arguments.file, info))
+
+
+def _characterise(arguments):
+    from .datasets import open as open_recording
+    from .postprocessing.characterise import characterise
+    from .report import characterise_text
+
+    recording = open_recording(arguments.file)
+    inputs = recording.receiver.channels if recording.receiver else ()
+    try:
+        table = characterise(recording.tag_blocks(), channel=arguments.channel,
+                             pairs=[inputs[:2], inputs[2:]] if inputs else None,
+                             nominal_hz=recording.source.clock_hz if recording.source else None)
+    except BadInput as error:
+        raise (error if error.where else error.at(arguments.file)) from None
+    print(json.dumps(table, allow_nan=False) if arguments.json else characterise_text(arguments.file, table))
 
 
 def _bench(arguments):
