@@ -209,7 +209,7 @@ def characterise_text(path, table):
     for pair in table["balance"] or ():
         if pair["ratio"] is not None:
             a, b = pair["channels"]
-            lines.append(f"Balance     inputs {a} and {b}: the weaker has {100 * pair['ratio']:.1f} % of the stronger's clicks")
+            lines.append(f"Balance     inputs {a} and {b}: the weaker has {100 * pair['ratio']:.1f} % of the stronger's")
     for name, own in table["detectors"].items():
         lines += ["", f"Input {name}", *(f"  {words:<17} {value}" for words, value in _detector_rows(own))]
     return "\n".join(lines)
@@ -219,7 +219,8 @@ _DETECTOR_ROWS = (
     ("rate", "rate_hz", 1, "Hz"), ("dead time", "dead_time_ps", 1e-3, "ns"), ("ready again after", "ready_ps", 1e-3, "ns"),
     ("share of time dead", "dead_share", 100, "%"), ("without dead time", "light_rate_hz", 1, "Hz"),
     ("afterpulses", "afterpulse_probability", 100, "% of the clicks"), ("jitter (FWHM)", "jitter_fwhm_ps", 1, "ps"),
-    ("delay", "delay_ps", 1, "ps"), ("between pulses", "background_hz", 1, "Hz"), ("dark and stray", "dark_rate_hz", 1, "Hz"),
+    ("delay", "delay_ps", 1, "ps"), ("between pulses", "background_hz", 1, "Hz"),
+    ("dark and stray", "dark_rate_hz", 1, "Hz"),
 )
 
 

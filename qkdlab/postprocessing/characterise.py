@@ -240,9 +240,12 @@ class _Report:
                   "afterpulse_reach_ps": None}
         if found is None or found.probability > MOST_AFTERPULSES:
             load = table["rate_hz"] * dead * 1e-12
-            why = "too few pairs of clicks" if found is None and load <= MOST_LOAD else (
-                f"the detector is dead for {100 * load:.0f} % of the time: attenuate the light") if found is None else (
-                f"clicks come in bunches over {found.reach_ps * 1e-6:.3g} us, too many for afterpulses: does the light flicker?")
+            why = "too few pairs of clicks"
+            if found is not None:
+                why = (f"clicks come in bunches over {found.reach_ps * 1e-6:.3g} us, too many for afterpulses: does the "
+                       "light flicker?")
+            elif load > MOST_LOAD:
+                why = f"the detector is dead for {100 * load:.0f} % of the time: attenuate the light"
             reasons |= {name: why for name in table if name.startswith("afterpulse")}
             return
         table |= {"afterpulse_probability": found.probability, "afterpulse_reach_ps": found.reach_ps}

@@ -9,7 +9,8 @@ from scipy.special import gammainc, xlogy
 
 from .. import _ext
 
-__all__ = ["MOST_LOAD", "Afterpulsing", "DeadTime", "LagCounts", "afterpulsing", "dead_time", "lag_period_hz", "light_correlation"]
+__all__ = ["MOST_LOAD", "Afterpulsing", "DeadTime", "LagCounts", "afterpulsing", "dead_time", "lag_period_hz",
+           "light_correlation"]
 
 ENOUGH = 25.0                # log likelihood ratio at which an edge or an excess is one
 NEAR_EDGE = 0.9              # clicks that come earlier than this part of the edge are strays, not the detector's

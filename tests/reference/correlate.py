@@ -1,7 +1,5 @@
 """Lags between the tags of one detector in plain NumPy."""
 
-import numpy as np
-
 
 def bin_of(units, bits):
     e = max(int(units).bit_length() - bits - 1, 0)
