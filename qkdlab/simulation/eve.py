@@ -42,6 +42,8 @@ class Interceptor:
         ndarray of uint8, shape (n,)
             Symbols with bit and basis of the state that Bob receives.
         """
+        if round(fraction * 65536) == 0:
+            return symbols
         # bit: her outcome in the other basis; intensity 0: intercepted
         draw = self._drawn(self._key_words, slots, _FAIR_BASIS, fraction)
         disturbed = (draw < 4) & ((draw ^ symbols) & 2 != 0)
