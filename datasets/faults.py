@@ -95,8 +95,8 @@ class LostData(Fault):
 class MissingSyncs(Fault):
     """Clicks in the public headers, by which Bob finds the slot numbers, are missing."""
 
-    sees = "the clock stays locked, but for a while the public string cannot be found"
-    symptom = "a key from the rest, and a warning that the public string does not agree"
+    sees = "fewer clicks in the headers; the clock stays locked"
+    symptom = "the same key: slots that were found once are counted on; no key where the string is missing from the start"
     at: float = _part(0.4, "when it begins")
     length: float = _part(0.3, "how long it lasts")
 
@@ -210,7 +210,8 @@ class PolarisationWalk(Fault):
 
     sees = "the error rate creeps up"
     symptom = "a shorter key, or none: the error rate in the test basis is above the abort line"
-    radians: float = setting(0.5, help="angle on the Poincare sphere by the end, root mean square", unit="rad", low=0, high=10)
+    radians: float = setting(0.5, help="angle on the Poincare sphere by the end, root mean square", unit="rad", low=0,
+                             high=10)
     steps: int = setting(100, help="steps of the walk in the whole recording", low=1, high=10**6)
 
     def physics(self, tables, share, rng):
@@ -386,4 +387,6 @@ def menu():
 
 
 def _shown(value):
-    return "/".join(map(str, value)) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else value
+    if isinstance(value, tuple):
+        return "/".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else value

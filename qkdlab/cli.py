@@ -73,6 +73,14 @@ def _parser():
                      help="h5: one HDF5 file (default); ptu: a folder with a PicoQuant file, the sender's record and "
                           "the settings")
 
+    sub.add_argument("--fault", action="append", metavar="NAME[:SETTING=VALUE,...]",
+                     help="let something go wrong, and write the truth of each tag beside the recording, as "
+                          "NAME.truth.h5; may be repeated")
+    sub.add_argument("--faults", action="store_true", help="print what can go wrong, and do nothing else")
+    sub.add_argument("--catalogue", metavar="DIR",
+                     help="make the catalogue of small labelled recordings, one for each kind of fault and attack, in a "
+                          "folder, and do nothing else")
+
     sub = command("distill", _distill, "turn a recording into a key and a report")
     sub.add_argument("recording", metavar="RUN")
     sub.add_argument("--proof", help="security analysis (default: the recording's own, else lim2014)")
@@ -144,11 +152,38 @@ def _simulate(arguments):
 
         print(template(store.SECTIONS), end="")
         return
+    if arguments.faults:
+        from .datasets.faults import menu
+
+        print(menu())
+        return
+    if arguments.catalogue is not None:
+        return _catalogue(arguments)
     if arguments.output is None:
         raise BadInput("the following arguments are required: -o/--output; see `qkdlab simulate --help`")
+    if arguments.fault:
+        made = store.record_with_faults(arguments.config, arguments.output, arguments.fault, seconds=arguments.seconds,
+                                        seed=arguments.seed, form=arguments.format)
+        print(f"recorded {made.path}, the truth in {made.truth}; next: qkdlab distill {made.path}", file=sys.stderr)
+        return
     path = store.record(arguments.config, arguments.output, seconds=arguments.seconds, seed=arguments.seed,
                         form=arguments.format)
     print(f"recorded {path}; next: qkdlab distill {path}", file=sys.stderr)
+
+
+def _catalogue(arguments):
+    import tqdm
+
+    from .datasets.catalogue import CATALOGUE, make
+
+    with tqdm.tqdm(total=len(CATALOGUE), unit=" recordings", file=sys.stderr, disable=None, leave=False) as bar:
+        def show(name):
+            bar.set_description_str(name)
+            bar.update()
+
+        made = make(arguments.catalogue, seed=2026 if arguments.seed is None else arguments.seed, progress=show)
+    for labelled in made.values():
+        print(labelled.path)
 
 
 def _distill(arguments):

@@ -158,6 +158,7 @@ class ClickMaker:
         self._slot, self._detector = np.empty(0, np.int64), np.empty(0, np.uint8)
         self._last = -1
         self.late = 0                # detections that came after their slot was given away
+        self.coincidences = 0        # slots in which detectors of both bases clicked
 
     def push(self, slot, detector, horizon):
         """Take detections in; give away the slots before `horizon`, for which none can follow.
@@ -185,6 +186,7 @@ class ClickMaker:
         n = _ext.match.combine(slot[first:stop], detector[first:stop], slots, fired)
         slots, fired = slots[:n], fired[:n]
         several = np.count_nonzero(fired & (fired - 1))
+        self.coincidences += int(np.count_nonzero((fired & 3 != 0) & (fired >> 2 != 0)))
         draws = np.asarray(self._rng.integers(0, 4, several), np.uint8)
         basis, outcome = np.empty(n, np.uint8), np.empty(n, np.uint8)
         _ext.match.decide(fired, _OUTCOME, draws, basis, outcome)

@@ -87,7 +87,8 @@ def dead_time(gaps, period_ps=None):
     DeadTime or None
         None where no edge is significant.
     """
-    upto = np.concatenate([[0], np.cumsum(gaps.counts)])
+    same = int(gaps.counts[0])                             # tags that were written twice: no detector does that
+    upto = np.concatenate([[0, 0], np.cumsum(gaps.counts[1:])])
     edges = np.append(gaps.low, gaps.low[-1] + gaps.width[-1])
     at = np.flatnonzero((gaps.counts > 0) & (gaps.low > 0) & (2 * gaps.low <= edges[-1]))
     if not len(at):
@@ -107,7 +108,7 @@ def dead_time(gaps, period_ps=None):
     strictly = np.flatnonzero(np.diff(upto, prepend=-1) > 0)
     wait = later - np.interp(np.interp(later, edges, upto) - 1, upto[strictly], edges[strictly])
     wait = min(max(wait, gaps.width[first] / 2), shortest)
-    return DeadTime(float(shortest - wait), float(wait), float(max(ready, shortest)), int(upto[first]))
+    return DeadTime(float(shortest - wait), float(wait), float(max(ready, shortest)), same + int(upto[first]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,8 @@ def _gains(source, channel, detectors, eve, gate_ps, live, background_hz, intens
     """The closed form. `live` and `background_hz` are per detector (4,); the two of a basis are alike."""
     gate_s = gate_ps * 1e-12 if gate_ps else 1 / source.clock_hz
     background = background_hz * gate_s
-    light = np.outer(_photons(source, channel, detectors, intensities) * _captured(channel, detectors, gate_ps), _shares(detectors))
+    photons = _photons(source, channel, detectors, intensities) * _captured(channel, detectors, gate_ps)
+    light = np.outer(photons, _shares(detectors))
     e, half = channel.misalignment, eve.intercept_fraction / 2
     clicks, errors = np.zeros_like(light), np.zeros_like(light)
     for b in (0, 1):
@@ -136,7 +137,8 @@ def _clicks(mean):
 
 def _photons(source, channel, detectors, intensities=None):
     """Mean number of photons that would be detected, by intensity."""
-    return np.array(source.intensities if intensities is None else intensities) * channel.transmittance * detectors.efficiency
+    mu = np.array(source.intensities if intensities is None else intensities)
+    return mu * channel.transmittance * detectors.efficiency
 
 
 def _shares(detectors):
