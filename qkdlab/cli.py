@@ -58,6 +58,9 @@ def _parser():
     def json_flag(sub):
         sub.add_argument("--json", action="store_true", help="print one JSON object and nothing else on stdout")
 
+    def form_flag(sub):
+        sub.add_argument("--format", metavar="NAME", help="format of the file, where its bytes do not tell")
+
     sub = command("lab", _lab, "open JupyterLab on the notebooks")
     sub.add_argument("--port", type=int, help="port on loopback (default: a free one)")
     sub.add_argument("--no-browser", action="store_true", help="only print the address and serve")
@@ -100,6 +103,7 @@ def _parser():
 
     sub = command("inspect", _inspect, "say what a time-tag file holds")
     sub.add_argument("file", metavar="FILE")
+    form_flag(sub)
     json_flag(sub)
 
     sub = command("characterise", _characterise, "dead time, afterpulsing, dark rate, jitter, pulse rate: from tags alone")
@@ -120,6 +124,7 @@ def _parser():
     sub = command("convert", _convert, "write a time-tag file in another format (by its ending)")
     sub.add_argument("input", metavar="IN")
     sub.add_argument("output", metavar="OUT")
+    form_flag(sub)
     return parser
 
 
@@ -286,7 +291,7 @@ def _inspect(arguments):
     from .datasets import inspect
     from .report import inspect_text
 
-    info = inspect(arguments.file)
+    info = inspect(arguments.file, arguments.format)
     print(json.dumps(info, allow_nan=False) if arguments.json else inspect_text(arguments.file, info))
 
 
@@ -330,6 +335,6 @@ def _bench(arguments):
 def _convert(arguments):
     from .datasets import convert
 
-    for note in convert(arguments.input, arguments.output):
+    for note in convert(arguments.input, arguments.output, arguments.format):
         print(f"note: {note}", file=sys.stderr)
     print(f"wrote {arguments.output}", file=sys.stderr)
