@@ -220,8 +220,9 @@ class _TruthWriter:
         for name, value in attributes.items():
             self._file.attrs[name] = value
         for name, kind in COLUMNS.items():
+            # lzf: a fifth of the time of gzip for a quarter more bytes
             self._file.create_dataset(name, (0,), kind, maxshape=(None,), chunks=(1 << 15,), shuffle=True,
-                                      compression="gzip", compression_opts=1)
+                                      compression="lzf")
         return self
 
     def append(self, columns):

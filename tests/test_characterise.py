@@ -246,6 +246,11 @@ def test_no_edge_no_dead_time():
     assert dead_time(gaps) is None
 
 
+def test_the_tick_of_a_coarse_clock_is_no_dead_time():
+    time_ps = np.sort(np.random.default_rng(1).integers(0, 10**11, 10**6)) // 97 * 97
+    assert characterise(TimeTags(time_ps, np.zeros(10**6)))["dead_time_ps"] is None
+
+
 def test_real_spad(shared, capsys):
     assert main(["characterise", str(shared / SPAD), "--json"]) == 0
     table = json.loads(capsys.readouterr().out)

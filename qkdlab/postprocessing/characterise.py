@@ -20,6 +20,7 @@ PROBE_TAGS = 1 << 20
 LONGEST_GAP_PS = 1 << 43     # 9 s
 LONGEST_LAG_PS = 10**10      # or shorter, so that
 PAIRS_A_TAG = 64.0           # no tag has more pairs than this on average
+MOST_PAIRS = 1 << 12         # of any tag: light that turns on after the probe costs so much time, and not more
 SEARCH_PPM = 20.0            # around the rate that the spectrum of lags shows
 MOST_AFTERPULSES = 0.3       # per click: more is the light's doing, or a detector that nobody would use
 MOST_FOLDED = 4              # detectors of which the pulses are followed: the busiest
@@ -120,7 +121,7 @@ class Characteriser:
             own = time_ps[:stop][channel[:stop] == c]
             if c not in self._gaps:
                 self._gaps[c] = LagCounts(LONGEST_GAP_PS, 1, 10)
-                self._own[c] = LagCounts(self._together.longest_ps, 1 << 20, 5, self._slots)
+                self._own[c] = LagCounts(self._together.longest_ps, MOST_PAIRS, 5, self._slots)
             self._gaps[c].push(own)
             self._own[c].push(own)
         self._waiting, self._n_waiting = [(time_ps[stop:], channel[stop:])] if stop < len(time_ps) else [], 0
@@ -142,7 +143,7 @@ class Characteriser:
                 self._folder = folder
         self._slots = round(nominal * (1 << 64) / 1e12) if self._folder else 0
         self._period_ps = 1e12 / nominal if self._folder else None
-        self._together = LagCounts(max(longest, 10**6), 1 << 22, 5, self._slots)
+        self._together = LagCounts(max(longest, 10**6), MOST_PAIRS, 5, self._slots)
 
     def _of_folded(self, time_ps, channel):
         detector = self._index[channel]

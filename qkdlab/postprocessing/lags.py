@@ -101,6 +101,10 @@ def dead_time(gaps, period_ps=None):
     if gain.max() < ENOUGH:
         return None
     ready = gaps.low[best]
+    if period_ps is None:
+        until = np.interp(ready * np.array([1.2, 1.8, 2.2]), edges, upto)
+        if until[1] - until[0] < 0.02 * (until[2] - until[1]):
+            return None                                    # the edge is the first tick of a coarse clock
     first = at[np.argmax(gaps.low[at] >= NEAR_EDGE * ready)]
     shortest = gaps.low[first] + gaps.width[first] / 2
     later = shortest + (0.05 * shortest if period_ps is None else period_ps)

@@ -132,10 +132,10 @@ def emitted(choices, channel, detectors, slot, rng, modulator=None):
     ndarray of uint8, shape (n,)
     """
     first = np.flatnonzero(np.diff(slot, prepend=-1))
-    which = np.cumsum(np.diff(slot, prepend=-1) != 0) - 1
+    found = np.diff(first, append=len(slot))
     mean, _ = true_means(choices, modulator, slot[first], choices.at(slot[first]))
     lost = rng.poisson(mean * (1 - channel.transmittance * detectors.efficiency))
-    return np.minimum(np.bincount(which, minlength=len(first)) + lost, 63).astype(np.uint8)[which]
+    return np.repeat(np.minimum(found + lost, 63).astype(np.uint8), found)
 
 
 def _measured(symbols, channel, detectors, rng):
