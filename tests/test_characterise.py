@@ -95,7 +95,7 @@ def test_no_afterpulses_are_none():
         assert detector["afterpulse_decay_ps"] is None and "no significant" in detector["reasons"]["afterpulse_decay_ps"]
 
 
-@pytest.mark.parametrize("clock_hz, seconds, jitter_ps, dark_hz", [(1e9, 0.4, 120, 2000), (1e8, 1.5, 400, 5000)])
+@pytest.mark.parametrize("clock_hz, seconds, jitter_ps, dark_hz", [(1e9, 0.25, 120, 2000), (1e8, 1.0, 400, 5000)])
 def test_pulsed_light(clock_hz, seconds, jitter_ps, dark_hz):
     delays = (0, 100, -150, 60)
     table = characterise(pulsed(seconds, clock_hz, jitter_fwhm_ps=jitter_ps, pulse_fwhm_ps=50, dark_rate_hz=dark_hz,
@@ -233,9 +233,9 @@ def test_bad_input():
 
 def test_the_period_of_lags_needs_no_guess():
     for clock_hz in (2e6, 80e6, 1.25e9):
-        blocks = pulsed(0.2, clock_hz, distance_km=10, jitter_fwhm_ps=50)
+        blocks = pulsed(min(0.2, 2e7 / clock_hz), clock_hz, distance_km=10, jitter_fwhm_ps=50)
         time_ps, channel = (np.concatenate([getattr(b, n) for b in blocks]) for n in ("time_ps", "channel"))
-        assert lag_period_hz(time_ps[:10**6], channel[:10**6]) == pytest.approx(clock_hz, rel=5e-6)
+        assert lag_period_hz(time_ps, channel) == pytest.approx(clock_hz, rel=8e-6)
     rng = np.random.default_rng(1)
     assert lag_period_hz(np.sort(rng.integers(0, 10**12, 10**5)), np.zeros(10**5, np.uint8)) is None
 

@@ -21,7 +21,8 @@ LONGEST_GAP_PS = 1 << 43     # 9 s
 LONGEST_LAG_PS = 10**10      # or shorter, so that
 PAIRS_A_TAG = 64.0           # no tag has more pairs than this on average
 MOST_PAIRS = 1 << 12         # of any tag: light that turns on after the probe costs so much time, and not more
-SEARCH_PPM = 20.0            # around the rate that the spectrum of lags shows
+SEARCH_PPM = 20.0            # around the rate that the spectrum of lags shows,
+SPECTRUM_HZ = 500.0          # or so much: a twentieth of its broadest line
 MOST_AFTERPULSES = 0.3       # per click: more is the light's doing, or a detector that nobody would use
 MOST_FOLDED = 4              # detectors of which the pulses are followed: the busiest
 NOT_PULSED = "the light is not pulsed, or too weak to show it"
@@ -133,6 +134,8 @@ class Characteriser:
         span = max(int(time_ps[-1]) - int(time_ps[0]), 1)
         longest = min(PAIRS_A_TAG * span / len(time_ps), LONGEST_LAG_PS)
         nominal, ppm = (self._nominal, 20.0) if self._nominal else (lag_period_hz(time_ps, channel), SEARCH_PPM)
+        if nominal and not self._nominal:
+            ppm = max(ppm, 1e6 * SPECTRUM_HZ / nominal)
         busiest = np.argsort(-np.bincount(channel, minlength=256), kind="stable")[:MOST_FOLDED]
         self._folded = [int(c) for c in sorted(busiest) if (channel == c).any()]
         self._index = np.full(256, 255, np.uint8)

@@ -259,7 +259,7 @@ def _fit(found, flat, tails, clicks):
     return float(best[1][0]), tuple(float(tails[i][0]) for i in best[2]), tuple((parts / parts.sum()).tolist())
 
 
-def lag_period_hz(time_ps, detector, *, bin_ps=100, most_bins=1 << 22):
+def lag_period_hz(time_ps, detector, *, bin_ps=100, most_bins=1 << 21):
     """The strongest rate at which clicks repeat, from the spectrum of their lags; or None where none is significant.
 
     Needs no guess, unlike :func:`.pulse_rate.pulse_rate`, for which it is one: good to some 1e-6.
@@ -296,9 +296,9 @@ def lag_period_hz(time_ps, detector, *, bin_ps=100, most_bins=1 << 22):
     window[dead:] = np.hanning(bins - dead)
     lags -= lags[dead:].mean() if dead < bins else 0.0
     size = 1 << (bins - 1).bit_length()
-    power = np.abs(np.fft.rfft(lags * window, 2 * size)) ** 2
+    power = np.abs(np.fft.rfft(lags * window, size)) ** 2
     power /= max((histogram[:bins] * window**2).sum(), 1.0)      # exponential of mean 1 where nothing repeats
-    first = max(int(20 * 2 * size / (bins - dead + 1)), int(5e4 * bin_ps * 1e-12 * 2 * size))
+    first = max(int(20 * size / (bins - dead + 1)), int(5e4 * bin_ps * 1e-12 * size))
     power[:first] = 0
     at = int(np.argmax(power))
     if power[at] < math.log(len(power) / 1e-9) or at + 1 >= len(power):
@@ -309,4 +309,4 @@ def lag_period_hz(time_ps, detector, *, bin_ps=100, most_bins=1 << 22):
     left, middle, right = np.sqrt(power[at - 1 : at + 2])
     bend = left - 2 * middle + right
     line = at + (0.5 * (left - right) / bend if bend < 0 else 0.0)
-    return float(line / max(round(at / low), 1) / (2 * size * bin_ps) * 1e12)
+    return float(line / max(round(at / low), 1) / (size * bin_ps) * 1e12)
