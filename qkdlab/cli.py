@@ -65,6 +65,12 @@ def _parser():
     sub.add_argument("--port", type=int, help="port on loopback (default: a free one)")
     sub.add_argument("--no-browser", action="store_true", help="only print the address and serve")
 
+    sub = command("app", _app, "open a page without any code: replay a recording, run the bench")
+    sub.add_argument("name", nargs="?", default="replay", metavar="NAME", help="replay (default) or bench")
+    sub.add_argument("--port", type=int, help="port on loopback (default: a free one)")
+    sub.add_argument("--no-browser", action="store_true", help="only print the address and serve")
+    sub.add_argument("--folder", help="where recordings are looked for (default: here)")
+
     sub = command("simulate", _simulate, "simulate a link and record it like a real one")
     sub.add_argument("config", metavar="CONFIG.toml", nargs="?", help="the link (default: a link of 50 km)")
     sub.add_argument("-o", "--output", metavar="RUN", help="what to write; must not exist")
@@ -94,14 +100,14 @@ def _parser():
     json_flag(sub)
 
     sub = command("keylength", _keylength, "counts to a bound, every intermediate shown")
-    sub.add_argument("counts", metavar="COUNTS.json")
+    sub.add_argument("counts", metavar="COUNTS", help="JSON, or a table (.csv) with a row for each basis and intensity")
     json_flag(sub)
 
     sub = command("optimise", _optimise, "best intensities, probabilities and basis bias for a link, and the rate")
     sub.add_argument("link", metavar="LINK.toml")
     json_flag(sub)
 
-    sub = command("inspect", _inspect, "say what a time-tag file holds")
+    sub = command("inspect", _inspect, "say what a time-tag file, an OTDR trace (.sor) or a table of counts holds")
     sub.add_argument("file", metavar="FILE")
     form_flag(sub)
     json_flag(sub)
@@ -147,6 +153,12 @@ def _lab(arguments):
     from .lab import open_lab
 
     return open_lab(port=arguments.port, browser=not arguments.no_browser)
+
+
+def _app(arguments):
+    from .app import open_app
+
+    return open_app(arguments.name, port=arguments.port, browser=not arguments.no_browser, folder=arguments.folder)
 
 
 def _simulate(arguments):
@@ -263,15 +275,13 @@ def _play(path, distill, recording=None, ledger=False):
 
 def _keylength(arguments):
     from . import proofs
+    from .datasets import counts
     from .report import keylength_text
 
-    try:
-        document = json.loads(pathlib.Path(arguments.counts).read_text())
-    except OSError as error:
-        raise BadInput(error.strerror, where=arguments.counts) from None
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"not valid JSON: {error}", where=arguments.counts) from None
-    result = proofs.keylength(document, where=arguments.counts)
+    table = counts.read(arguments.counts)
+    for note in table.warnings:
+        print(f"note: {note}", file=sys.stderr)
+    result = proofs.keylength(table.document, where=arguments.counts)
     print(json.dumps(result, allow_nan=False) if arguments.json else keylength_text(result))
     return 0 if result["length"] else 1
 
