@@ -13,6 +13,7 @@ from ..errors import BadInput
 from ..settings import nearest
 from . import clock as clocks
 from .detectors import DARK, SIGNAL, DetectorBank, dark_counts, edge_ps, jittered
+from .emission import Emission
 from .eve import Interceptor
 from .expected import expected_gains_at_rate
 from .photons import arrivals, brightest_mean
@@ -82,7 +83,7 @@ class SimulatedLink:
             raise BadInput("belong to another source or another synchronisation string", field="choices")
         self.source, self.sync, self.receiver, self.clock, self.choices = source, sync, receiver, clock, choices
         self.truth = []
-        self._physics = channel, detectors, eve
+        self._physics, self._emitted = (channel, detectors, eve), None
         self._keep_truth = keep_truth
         self._rng, self._interceptor = physics, Interceptor(eavesdropper.bytes(32))
         self._period = Fraction(10**12) / Fraction(source.clock_hz)
@@ -101,10 +102,16 @@ class SimulatedLink:
     def eve(self):
         return self._physics[2]
 
-    def update(self, *, channel=None, detectors=None, eve=None, source=None):
+    @property
+    def emitted(self):
+        """What Alice sends: her settings, or an :class:`Emission` where the source has left them."""
+        return self._emitted or self.source
+
+    def update(self, *, channel=None, detectors=None, eve=None, source=None, emitted=None):
         """Change the physics from the next block on. Safe while another thread takes blocks.
 
-        The source can only be changed before the first block: what Alice sends is agreed before she sends.
+        The source can only be changed before the first block: what Alice sends is agreed before she sends. What she
+        sends in fact (`emitted`: mean photon numbers, one for each intensity) may leave that at any time.
 
         Raises
         ------
@@ -113,12 +120,13 @@ class SimulatedLink:
         """
         if source is not None and source != self.source:
             self._replace_source(source)
+        drifted = self._emitted if emitted is None else Emission(self.source, emitted)
         old = self._physics
         new = tuple(a if a is not None else b for a, b in zip((channel, detectors, eve), old, strict=True))
         for kind, name, value in zip((ChannelSettings, DetectorSettings, EveSettings), ("channel", "detectors", "eve"),
                                      new, strict=True):
             _is(kind, name, value)
-        self._physics = new
+        self._physics, self._emitted = new, drifted
 
     def _replace_source(self, source):
         _is(SourceSettings, "source", source)
@@ -128,10 +136,11 @@ class SimulatedLink:
             raise BadInput("this link plays stored choices, which were made for its source", field="source")
         self.choices = DrawnChoices(source, self.sync, self.choices.key)
         self.source, self._period = source, Fraction(10**12) / Fraction(source.clock_hz)
+        self._emitted = None
 
     def expected_gains(self, gate_ps=None):
         """Closed form of the gains with the present physics, float64 (intensity, basis); see :mod:`.expected`."""
-        return expected_gains_at_rate(self.source, *self._physics, gate_ps).clicks
+        return expected_gains_at_rate(self.emitted, *self._physics, gate_ps).clicks
 
     def blocks(self, seconds, block_seconds=0.1):
         """Bob's tags, one TimeTags per block, in his clock; a further call goes on where the last one stopped.
@@ -164,21 +173,23 @@ class SimulatedLink:
 
     def _block(self, end):
         """Tags up to Alice's time `end` (ps), made in pieces that fit the cache."""
-        channel, detectors, eve = self._physics
-        rate = brightest_mean(self.source, channel, detectors) * self.source.clock_hz + 4 * detectors.dark_rate_hz
+        (channel, detectors, eve), sent = self._physics, self.emitted
+        rate = brightest_mean(sent, channel, detectors) * self.source.clock_hz + 4 * detectors.dark_rate_hz
         begin = self._now
         pieces = 1 + int(rate * (end - begin) * 1e-12 / _AT_ONCE)
-        parts = [self._piece(begin + (end - begin) * (i + 1) // pieces, channel, detectors, eve) for i in range(pieces)]
+        ends = [begin + (end - begin) * (i + 1) // pieces for i in range(pieces)]
+        parts = [self._piece(each, channel, detectors, eve, sent) for each in ends]
         time, detector, slot, origin = (np.concatenate(column) for column in zip(*parts, strict=True))
         if self._keep_truth:
             self.truth.append(Truth(slot, origin))
         return TimeTags(clocks.read(self.clock, time), np.array(self.receiver.channels, np.uint8)[detector])
 
-    def _piece(self, end, channel, detectors, eve):
+    def _piece(self, end, channel, detectors, eve, sent):
         """Clicks up to about `end`: time, detector, slot, origin."""
         begin, rng = self._now, self._rng
         first, after = (max(0, math.ceil(t / self._period)) for t in (begin, end))
-        slot, detector = arrivals(self.choices, channel, detectors, eve, self._interceptor, first, after - first, rng)
+        slot, detector = arrivals(self.choices, channel, detectors, eve, self._interceptor, first, after - first, rng,
+                                  sent)
         base = round(first * self._period)               # exact: floats then only span this piece
         sigma = arrival_sigma_ps(channel, detectors)
         time = base + jittered((slot - first) * float(self._period), sigma, rng)

@@ -14,7 +14,7 @@ __all__ = ["arrivals", "brightest_mean"]
 
 def brightest_mean(source, channel, detectors):
     """Mean number of detected photons of a pulse of the brightest intensity, all four detectors together."""
-    return source.intensities[0] * channel.transmittance * detectors.efficiency
+    return max(source.intensities) * channel.transmittance * detectors.efficiency
 
 
 def poisson_slots(n_slots, mean, rng):
@@ -36,7 +36,7 @@ def poisson_slots(n_slots, mean, rng):
     return where[: np.searchsorted(where, n_slots)].astype(np.int64)
 
 
-def arrivals(choices, channel, detectors, eve, interceptor, first_slot, n_slots, rng):
+def arrivals(choices, channel, detectors, eve, interceptor, first_slot, n_slots, rng, source=None):
     """Photons that make an avalanche, if the detector is ready.
 
     Parameters
@@ -46,6 +46,8 @@ def arrivals(choices, channel, detectors, eve, interceptor, first_slot, n_slots,
     interceptor : Interceptor
     first_slot, n_slots : int
     rng : numpy.random.Generator
+    source : SourceSettings or Emission, optional
+        What is sent, where it is not what was agreed.
 
     Returns
     -------
@@ -53,11 +55,11 @@ def arrivals(choices, channel, detectors, eve, interceptor, first_slot, n_slots,
     detector : ndarray of uint8, shape (n,)
         2 * basis + outcome.
     """
-    source = choices.source
+    source = source or choices.source
     slot = first_slot + poisson_slots(n_slots, brightest_mean(source, channel, detectors), rng)
     slot = slot[choices.covers(slot)]
     symbols = choices.at(slot)
-    relative = np.array(source.intensities) / source.intensities[0]
+    relative = np.array(source.intensities) / (max(source.intensities) or 1.0)
     kept = rng.random(len(slot)) < relative[symbols >> 2]
     slot, symbols = slot[kept], symbols[kept]
     symbols = interceptor.resend(slot, symbols, eve.intercept_fraction)
