@@ -101,6 +101,8 @@ class Device:
         """
         if self._own is None or self._own.closed:
             self._own = self.converse()
+        if not data:
+            self.world.clock.tick()
         return self._own.exchange(data)
 
     def reading(self, key, value):
@@ -177,6 +179,7 @@ class Conversation:
             while self._commands and self._waiting is None and not self.closed:
                 command = self._commands.popleft()
                 device.heard(False, command)
+                device.world.clock.tick()
                 if device.has("stall") is None:
                     self._take(device.answer(command))
             news = b"" if "stall" in device._active else device.unasked()

@@ -16,8 +16,11 @@ class Clock:
     ----------
     speed : float
         World seconds per second of the wall. 0: time stands still until something waits for it or says
-        :meth:`advance`, so that tests wait for nothing.
+        :meth:`advance`, so that tests wait for nothing; each command to a device takes 5 ms, so that asking again and
+        again comes to an end.
     """
+
+    TICK_S = 0.005
 
     def __init__(self, speed=1.0):
         if not (isinstance(speed, int | float) and 0 <= speed < math.inf):
@@ -35,6 +38,11 @@ class Clock:
             raise BadInput("must be at least 0 s", field="seconds", value=seconds)
         with self._lock:
             self._extra_s += seconds
+
+    def tick(self):
+        """A command was heard: a standing clock goes on a little."""
+        if self.speed == 0:
+            self.advance(self.TICK_S)
 
     def sleep(self, seconds, stopped=None):
         """Wait for so much world time; a standing clock is moved instead. An event `stopped` ends the wait."""

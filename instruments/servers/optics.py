@@ -9,7 +9,7 @@ import numpy as np
 
 from .motion import Relaxing, Slewing
 
-__all__ = ["Attenuator", "DetectorHead", "Modulator", "Polarisation", "retarder"]
+__all__ = ["Attenuator", "DetectorHead", "LaserDiode", "Modulator", "Polarisation", "retarder"]
 
 NOMINAL_C = 25.0                 # temperature at which the modulator was adjusted
 
@@ -37,8 +37,8 @@ class Modulator:
         self._floor = 10 ** (-settings.extinction_db / 10)
         share = np.clip((np.array(agreed) / agreed[0] - self._floor) / (1 - self._floor), 0, 1)
         self._drive = np.arcsin(np.sqrt(share))
-        self.pushed_v = 0.0
-        self.bias_v = settings.best_bias_v
+        self.pushed_v, self.bias_v = 0.0, settings.best_bias_v
+        self.controller = self.generator = None      # a bias controller's voltage, a generator's share of the full drive
 
     @property
     def best_bias_v(self):
@@ -50,12 +50,13 @@ class Modulator:
     @property
     def error_v(self):
         """How far the bias is from the best one."""
-        return self.bias_v - self.best_bias_v
+        return (self.controller() if self.controller else self.bias_v) - self.best_bias_v
 
     def transmissions(self, error_v=None):
         """Of each level, float64 (intensity,), 1 on the crest."""
         error = self.error_v if error_v is None else error_v
-        phase = self._drive + math.pi / 2 * error / self._settings.v_pi_v
+        drive = self._drive * (self.generator() if self.generator else 1.0)
+        phase = drive + math.pi / 2 * error / self._settings.v_pi_v
         return self._floor + (1 - self._floor) * np.sin(phase) ** 2
 
     def intensities(self, error_v=None):
@@ -66,6 +67,34 @@ class Modulator:
         """Transmission without drive, as the slow photodiode of a bias controller sees it."""
         error = self.error_v if error_v is None else error_v
         return self._floor + (1 - self._floor) * math.sin(math.pi / 2 * error / self._settings.v_pi_v) ** 2
+
+
+class LaserDiode:
+    """A laser diode: no light below threshold, a straight line above.
+
+    The threshold is 10 mA at 25 degC and grows by exp(dT / 60 K); 60 mA give the power of the agreed intensities.
+
+    Parameters
+    ----------
+    nominal_w : float
+    temperature_c : callable
+    """
+
+    NOMINAL_A, THRESHOLD_A = 0.060, 0.010
+
+    def __init__(self, nominal_w, temperature_c):
+        self._slope_w_per_a = nominal_w / (self.NOMINAL_A - self.THRESHOLD_A)
+        self._temperature_c, self.current_a, self.on = temperature_c, 0.0, False
+
+    def power_w(self):
+        """Light that it gives now."""
+        threshold = self.THRESHOLD_A * math.exp((self._temperature_c() - NOMINAL_C) / 60)
+        return self._slope_w_per_a * max(0.0, self.current_a - threshold) if self.on else 0.0
+
+    @property
+    def voltage_v(self):
+        """Across the diode."""
+        return 0.9 + 5.0 * self.current_a if self.on else 0.0
 
 
 class Attenuator:

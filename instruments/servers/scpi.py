@@ -24,6 +24,7 @@ _PREFIX = {"EX": 1e18, "PE": 1e15, "T": 1e12, "G": 1e9, "MA": 1e6, "K": 1e3, "":
            "P": 1e-12, "F": 1e-15, "A": 1e-18}
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:\s*E\s*[+-]?\d+)?)\s*([A-Z%]*)\s*", re.I)
 _OTHER_BASE = {"#H": 16, "#Q": 8, "#B": 2}
+_HEADER = re.compile(r"(\S*)\s*(.*)", re.S)
 _OPENING = re.compile(r"""["']|#[1-9]""")
 
 
@@ -285,7 +286,7 @@ class ScpiDevice(Device):
             line = bytes(buffer[:end])
             del buffer[: end + 1]
             if line.strip():
-                found.append(line.removesuffix(b"\r"))
+                found.append(line)
 
     def answer(self, frame):
         return self._go_on(split(frame.decode("latin-1"), ";"), "", [])
@@ -294,7 +295,7 @@ class ScpiDevice(Device):
         """Run the commands of a message from `commands` on; a Later where one has to wait."""
         for i, command in enumerate(commands):
             try:
-                reply, path = self._run(command.strip(), path)
+                reply, path = self._run(command.lstrip(), path)
             except ScpiError as error:
                 self.refuse(error)
                 continue
@@ -325,8 +326,8 @@ class ScpiDevice(Device):
         """One command; its answer and the subtree that the next one of the message starts from."""
         if not command:
             return None, path
-        header, _, rest = command.partition(" ") if " " in command else command.partition("\t")
-        arguments = [a.strip() for a in split(rest.strip(), ",")] if rest.strip() else []
+        header, rest = _HEADER.fullmatch(command).groups()
+        arguments = [a.lstrip() if "#" in a else a.strip() for a in split(rest, ",")] if rest.strip() else []
         if header.startswith("*"):
             full = header
         else:

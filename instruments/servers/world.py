@@ -13,7 +13,7 @@ from qkdlab.simulation import clock as clocks
 from qkdlab.simulation import detector_rates, expected_gains_at_rate, link_from_tables
 
 from .motion import Clock, Relaxing
-from .optics import NOMINAL_C, Attenuator, DetectorHead, Modulator, Polarisation
+from .optics import NOMINAL_C, Attenuator, DetectorHead, LaserDiode, Modulator, Polarisation
 
 __all__ = ["World", "WorldSettings"]
 
@@ -118,6 +118,16 @@ class World:
         """Put an :class:`.optics.Attenuator` into the line."""
         self.attenuators[name] = Attenuator(self.clock, **options)
         return self.attenuators[name]
+
+    def laser(self, name):
+        """Put an :class:`.optics.LaserDiode` at the transmitter; with the first one the nominal light goes out."""
+        diode = LaserDiode(self.settings.laser_power_w, lambda: self.temperature.value)
+        self.lasers[name] = diode.power_w
+        return diode
+
+    def cool(self, on, set_point_c):
+        """Hold the transmitter at a temperature, or let it go to the room's."""
+        self.temperature.go(set_point_c if on else self.room_c)
 
     def drift_bias(self, volts):
         """The best bias of the modulator moves by so much, at once."""
