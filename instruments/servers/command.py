@@ -1,5 +1,6 @@
 """``qkdlab serve-device``: one simulated device until it is stopped."""
 
+import functools
 import signal
 import sys
 import threading
@@ -11,9 +12,8 @@ __all__ = ["listing", "serve"]
 
 def listing():
     """Name and meaning of every device that can be served, a line each."""
-    names = [name for name in _menu().names() if _served(name)]
-    width = max(map(len, names))
-    return "\n".join(f"{name:<{width}}  {_menu().get(name).SERVES}" for name in names)
+    width = max(map(len, _served()))
+    return "\n".join(f"{name:<{width}}  {module.SERVES}" for name, module in _served().items())
 
 
 def serve(name, port=0, seed=0):
@@ -29,9 +29,8 @@ def serve(name, port=0, seed=0):
     from .bench import SimulatedBench
     from .world import World
 
-    known = [each for each in _menu().names() if _served(each)]
-    if name not in known:
-        raise BadInput(f"no such device; there are {', '.join(known)}", field="NAME", value=name)
+    if name not in _served():
+        raise BadInput(f"no such device; there are {', '.join(_served())}", field="NAME", value=name)
     if port is not None and not 0 <= port < 65536:
         raise BadInput("0 to 65535 is expected", field="--port", value=port)
     if seed < 0:
@@ -43,7 +42,7 @@ def serve(name, port=0, seed=0):
             print(bench.address(name).partition("://")[2], flush=True)
             for service in getattr(bench.device(name), "services", {}):
                 print(service, bench.address(name, service).partition("://")[2], flush=True)
-            print(f"qkdlab: {_menu().get(name).SERVES}; Ctrl-C stops it", file=sys.stderr, flush=True)
+            print(f"qkdlab: {_served()[name].SERVES}; Ctrl-C stops it", file=sys.stderr, flush=True)
             stopped.wait()
     finally:
         for each, handler in before.items():
@@ -51,12 +50,10 @@ def serve(name, port=0, seed=0):
     return 0
 
 
-def _menu():
+@functools.cache
+def _served():
+    """Modules of the devices that have a port, by name: some are a file, or an object in this process."""
     from . import menu
 
-    return menu
-
-
-def _served(name):
-    """Whether a device has a port: some are a file, or a module in this process."""
-    return getattr(_menu().get(name), "SERVED", True)
+    modules = {name: menu.get(name) for name in menu.names()}
+    return {name: module for name, module in modules.items() if getattr(module, "SERVED", True)}

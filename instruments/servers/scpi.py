@@ -80,6 +80,9 @@ def number(text, unit="", convert=None):
     ScpiError
     """
     text = text.strip()
+    infinite = {"INF": 9.9e37, "INFINITY": 9.9e37, "NINF": -9.9e37}.get(text.upper())      # SCPI's numbers for them
+    if infinite:
+        return infinite
     base = _OTHER_BASE.get(text[:2].upper())
     if base:
         try:
@@ -335,7 +338,8 @@ class ScpiDevice(Device):
             path = full[: full.rfind(":") + 1]
         run, suffixes = self.tree.find(full)
         try:
-            return run(*suffixes, *arguments), path
+            reply = run(*suffixes, *arguments)
+            return (reply if header.endswith("?") or isinstance(reply, Later) else None), path
         except TypeError as error:
             if error.__traceback__.tb_next is not None:          # raised inside the handler
                 raise

@@ -42,7 +42,7 @@ class Server:
         start = self._listen_zmq if device.scheme == "zmq" else self._listen
         try:
             return asyncio.run_coroutine_threadsafe(start(device, port), self._loop).result(10)
-        except OSError as error:                 # a ZMQError is one, too
+        except OSError as error:
             raise BadInput(f"cannot listen there: {error.strerror or error}", where=device.name, field="port",
                            value=port) from None
 
@@ -145,9 +145,9 @@ class _Router:
                 self.socket.bind(f"tcp://{HOST}:{port}")
             else:
                 port = self.socket.bind_to_random_port(f"tcp://{HOST}")
-        except zmq.ZMQError:
+        except zmq.ZMQError as error:
             self.socket.close()
-            raise
+            raise OSError(error.errno, error.strerror) from None
         self._port = port
         return port
 

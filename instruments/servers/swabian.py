@@ -138,18 +138,19 @@ class _Stream:
 
     def _edges(self, tags):
         """Both kinds of edges that were asked for, in time order."""
-        times, channels = [], []
+        times, channels, places = [np.empty(0, np.int64)], [np.empty(0, np.int32)], [np.empty(0, np.int64)]
         for number, channel in enumerate(self._tagger.device.world.link.receiver.channels, 1):
             if self._tagger.getTriggerLevel(number) > 1.0:           # above the detectors' pulses
                 continue
-            rising = tags.time_ps[tags.channel == channel]
+            place = np.flatnonzero(tags.channel == channel)
             for edge, late in ((number, 0), (-number, self.PULSE_PS)):
                 if edge in self._channels:
-                    times.append(rising + late + self._tagger.getInputDelay(edge))
-                    channels.append(np.full(len(rising), edge, np.int32))
-        time = np.concatenate([np.empty(0, np.int64), *times])
-        order = np.argsort(time, kind="stable")
-        return time[order], np.concatenate([np.empty(0, np.int32), *channels])[order]
+                    times.append(tags.time_ps[place] + late + self._tagger.getInputDelay(edge))
+                    channels.append(np.full(len(place), edge, np.int32))
+                    places.append(place)
+        time, channel, place = map(np.concatenate, (times, channels, places))
+        order = np.lexsort((place, time))
+        return time[order], channel[order]
 
     def _overflown(self, time, channel):
         """The buffer; where an overflow was asked for, tags are replaced by begin, missed and end."""

@@ -7,6 +7,7 @@ import pytest
 from dialogue import ask, still
 from hypothesis import given
 from hypothesis import strategies as st
+
 from qkdlab.instruments.servers.scpi import ScpiDevice, ScpiError, block, number, split, word
 
 PATTERNS = ("INPut#[:CHANnel#]:ATTenuation", "SENSe:CORRection[:LOSS[:INPut[:MAGNitude]]]", "[SOURce#:]BURSt[:STATe]",
