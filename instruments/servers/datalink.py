@@ -41,7 +41,8 @@ class DataLink(Device):
     def answer(self, frame):
         try:
             verb, options = _parsed(frame.decode())
-            return json.dumps(getattr(self, "_" + verb.replace("-", "_"), _unknown)(options)).encode()
+            verbs = {"start-stream": self._start_stream, "start-save": self._start_save, "stop": self._stop}
+            return json.dumps(verbs.get(verb, _unknown)(options)).encode()
         except (ValueError, KeyError, OSError) as error:
             return json.dumps({"error": {"description": str(error)}}).encode()
 
@@ -53,7 +54,7 @@ class DataLink(Device):
         return self._add(_Stream(self._context, int(options.get("stream-port", 4241 + channel))), channel, options)
 
     def _start_save(self, options):
-        channel, path = _channel(options), (self._folder / options["filename"]).resolve()
+        channel, path = _channel(options), (self._folder / str(options["filename"])).resolve()
         if not path.is_relative_to(self._folder.resolve()):
             raise ValueError(f"{options['filename']}: not in the folder of this service")
         form = options.get("format", "bin")

@@ -107,10 +107,10 @@ class Device:
 
     def reading(self, key, value):
         """A measured value as the device shows it: `value`, unless it is stuck."""
-        stuck = self._active.get("stuck")
+        stuck = self.broken("stuck")
         if stuck is None:
             return value
-        given = stuck["options"].get("value")
+        given = stuck.get("value")
         return self._stuck.setdefault(key, value) if given is None else given
 
     def fault(self, kind, times=None, **options):
@@ -137,8 +137,13 @@ class Device:
                 if self._active.pop(each, None) is not None:
                     self.repaired(each)
 
-    def has(self, kind):
-        """The options of a fault that is on (a dict, perhaps empty), or None; an answer's worth of it is used up."""
+    def broken(self, kind):
+        """The options of a fault that is on (a dict, perhaps empty), or None."""
+        fault = self._active.get(kind)
+        return None if fault is None else fault["options"]
+
+    def strikes(self, kind):
+        """As :meth:`broken`; an answer's worth of the fault is used up."""
         fault = self._active.get(kind)
         if fault is None:
             return None
@@ -180,9 +185,9 @@ class Conversation:
                 command = self._commands.popleft()
                 device.heard(False, command)
                 device.world.clock.tick()
-                if device.has("stall") is None:
+                if device.strikes("stall") is None:
                     self._take(device.answer(command))
-            news = b"" if "stall" in device._active else device.unasked()
+            news = b"" if device.broken("stall") is not None else device.unasked()
             if news:
                 self._send(news)
             return self._due()
@@ -208,14 +213,14 @@ class Conversation:
         if not data and not self._whole:
             return
         device, due = self.device, 0.0
-        if device.has("disconnect") is not None:
+        if device.strikes("disconnect") is not None:
             self.closed = True
             return
-        if device.has("half_line") is not None:
+        if device.strikes("half_line") is not None:
             data = data[: len(data) // 2]
-        if device.has("garble") is not None:
+        if device.strikes("garble") is not None:
             data = _garbled(data, device.rng)
-        delay = device.has("delay")
+        delay = device.strikes("delay")
         if delay is not None:
             due = time.monotonic() + delay.get("seconds", 0.2)
         device.heard(True, data)

@@ -153,7 +153,7 @@ class ID900(ScpiDevice):
             if period_ps < width_ps + 40_000:
                 raise ScpiError(-221, "PPERiod must be 40 ns above PWIDth")
         if width_ps >= _INFINITE:
-            times, width_ps, period_ps = math.inf, 1e12, 1e12
+            width_ps = math.inf
         self.recorder.play(width_ps, period_ps, math.inf if times >= _INFINITE else int(times), self._repeats)
 
     def _load(self, preset):
@@ -198,7 +198,7 @@ class ID900(ScpiDevice):
         return int(self.reading(("count", index), self._counted[index][1] if self.seen(index) else 0))
 
     def _hires_error(self, index):
-        if self._active.get("over_temperature") is not None:
+        if self.broken("over_temperature") is not None:
             return 1
         return 1001 if index and self.world.rates().click_hz[index - 1] > 25e6 else 0
 

@@ -130,7 +130,7 @@ class KoheronLaser(Device):
 
     def _protect(self):
         celsius = self.world.temperature.value
-        if "interlock" in self._active:
+        if self.broken("interlock") is not None:
             self._errors |= _INTERLOCK
             self._diode.on = False
         if self._flags["tprot"] and not _COLDEST_C < celsius < _HOTTEST_C:

@@ -36,7 +36,7 @@ class QuantisDevice(Device):
     def exchange(self, data=b""):
         """The next bytes of the card, without the FIFO; what is sent to it is ignored."""
         with self.world.lock:
-            return b"" if "stall" in self._active else self._noise.take(_CHUNK).tobytes()
+            return b"" if self.broken("stall") is not None else self._noise.take(_CHUNK).tobytes()
 
     def open(self, path):
         """Make the FIFO and begin to serve it; gives its path."""
@@ -66,7 +66,7 @@ class QuantisDevice(Device):
                 left = left[os.write(writer, left) :] if left else b""
             except BlockingIOError:
                 self._stopped.wait(0.001)
-            if "stall" in self._active:
+            if self.broken("stall") is not None:
                 self._stopped.wait(0.005)
 
     def close(self):

@@ -21,10 +21,10 @@ class NoiseSource:
 
     def take(self, n):
         """The next n bytes, uint8 (n,)."""
-        rng, faults = self._device.rng, self._device._active
-        if "repeat" in faults:
+        device = self._device
+        if device.broken("repeat") is not None:
             return np.resize(np.arange(16, dtype=np.uint8) * 17, n)
-        if "bias" in faults:
-            probability = faults["bias"]["options"].get("probability", 0.6)
-            return np.packbits(rng.random(8 * n) < probability)
-        return rng.integers(0, 256, n, np.uint8)
+        bias = device.broken("bias")
+        if bias is not None:
+            return np.packbits(device.rng.random(8 * n) < bias.get("probability", 0.6))
+        return device.rng.integers(0, 256, n, np.uint8)

@@ -76,30 +76,31 @@ class Recorder:
         done = 0
         while done < times and not self._stopped.is_set():
             if self._replay:
-                self._send(self._replay[done % len(self._replay)])
+                self._send(self._count(self._replay[done % len(self._replay)]))
             else:
-                self._acquire(width_s, None if repeated else self._buffer_tags)
+                self._acquire(width_s, math.inf if repeated else self._buffer_tags)
                 if repeated and done + 1 < times and not self._stopped.is_set():
                     self._device.world.take(period_s - width_s)          # the gap: these clicks nobody sees
             done += 1
         self._device.link.end()
 
     def _acquire(self, width_s, buffer_tags):
-        """One stretch from time 0 on."""
+        """One stretch, perhaps without end, from time 0 on."""
         world, held, n = self._device.world, [], 0
         zero_ps, begun_s = world.tagger_ps, world.clock.now()
-        steps = max(1, math.ceil(width_s / _PIECE_S - 1e-9))
-        for i in range(steps):
-            if self._stopped.is_set():
-                break
-            while self._device.has("stall") is not None and not self._stopped.is_set():
+        steps = max(1, math.ceil(width_s / _PIECE_S - 1e-9)) if width_s < math.inf else math.inf
+        piece_s = width_s / steps if width_s < math.inf else _PIECE_S
+        done = 0
+        while done < steps and not self._stopped.is_set():
+            if self._device.strikes("stall") is not None:
                 self._stopped.wait(0.02)
+                continue
             start_ps = world.tagger_ps
-            tags = world.take(width_s / steps)
-            held.append(self._inputs(tags, start_ps, world.tagger_ps, zero_ps))
-            n += len(tags)
-            world.clock.sleep(begun_s + width_s * (i + 1) / steps - world.clock.now(), self._stopped)
-            if buffer_tags is not None and n >= buffer_tags:
+            tags = world.take(piece_s)
+            held.append(self._count(self._inputs(tags, start_ps, world.tagger_ps, zero_ps)))
+            n, done = n + len(tags), done + 1
+            world.clock.sleep(begun_s + piece_s * done - world.clock.now(), self._stopped)
+            if n >= buffer_tags:
                 self._send(_joined(held))
                 held, n = [], 0
         if held:
@@ -139,13 +140,23 @@ class Recorder:
             return before + int(value("DELAy#:VALUe", i, default=0))
         return None if value("TSCOmbine#:OPOUt", i, default="ONLYFIR") == "MUTE" else before
 
+    def _count(self, found):
+        """Into the histograms. Pairs across two pieces are few and are not counted. Gives `found` back."""
+        value = self._device.value
+        for i in range(1, 5):
+            a, b = (self._times(found, value(f"HISTogram#:{end}:LINK", i, default="NONE")) for end in ("REF", "STOP"))
+            if a is not None and b is not None:
+                least, width = (int(value(f"HISTogram#:{n}", i, default=d)) for n, d in (("MINimum", 0), ("BWIDth", 100)))
+                self._histograms[i] = self.histogram(i) + _differences(a, b, least, width, len(self.histogram(i)))
+        return found
+
     def _send(self, found):
-        """Everything that is wired and on, to where it is wanted."""
+        """Raw tags that are wired and on, to the data link."""
         device, value = self._device, self._device.value
         for i in range(1, 5):
             stop = self._times(found, value("RAW#:STOP:LINK", i, default="NONE"))
             if stop is not None and value("RAW#:SEND", i, default=False):
-                lost = device.has("lost")
+                lost = device.strikes("lost")
                 if lost is not None:
                     device.clear("lost")
                     n = min(int(lost.get("tags", 1000)), len(stop))
@@ -153,10 +164,6 @@ class Recorder:
                     stop = stop[n:]
                 reference = self._times(found, value("RAW#:REF:LINK", i, default="NONE"))
                 device.link.deliver(i, stop, reference)
-            a, b = (self._times(found, value(f"HISTogram#:{end}:LINK", i, default="NONE")) for end in ("REF", "STOP"))
-            if a is not None and b is not None:
-                least, width = (int(value(f"HISTogram#:{n}", i, default=d)) for n, d in (("MINimum", 0), ("BWIDth", 100)))
-                self._histograms[i] = self.histogram(i) + _differences(a, b, least, width, len(self.histogram(i)))
 
 
 def _by_input(tags):

@@ -93,6 +93,8 @@ def number(text, unit="", convert=None):
     if match is None:
         raise ScpiError(-104, text)
     value, suffix = float(match[1].replace(" ", "")), match[2].upper()
+    if not math.isfinite(value):
+        raise ScpiError(-222, text)
     if suffix in (convert or {}):
         return convert[suffix](value)
     if not suffix:

@@ -159,7 +159,7 @@ class _Router:
                 self._waiting.append((envelope, self._device.converse(), request))
             still = []
             for envelope, conversation, request in self._waiting:
-                answer = conversation.exchange(request)
+                answer = self._exchange(conversation, request)
                 if conversation.closed:
                     self._rebind()
                     still = []
@@ -169,6 +169,15 @@ class _Router:
                 elif conversation.pending:
                     still.append((envelope, conversation, b""))
             self._waiting = still
+
+    def _exchange(self, conversation, request):
+        """What a stream would do by losing its connection: a device that fails says nothing, the others go on."""
+        try:
+            return conversation.exchange(request)
+        except Exception as error:
+            what = {"message": f"{self._device.name} failed at {request!r}", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(what)
+            return None
 
     def _rebind(self):
         """A broken connection: all that was asked is forgotten."""

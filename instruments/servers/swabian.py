@@ -47,7 +47,7 @@ class SwabianModule:
 
     def scanTimeTagger(self):
         """Serial numbers of the taggers that are there."""
-        return () if "disconnect" in self._device._active else (self._device.serial,)
+        return () if self._device.broken("disconnect") is not None else (self._device.serial,)
 
     def createTimeTagger(self, serial=""):
         """The tagger; RuntimeError where there is none."""
@@ -125,7 +125,7 @@ class _Stream:
     def getData(self):
         """What came since the last call, a buffer."""
         device = self._tagger.device
-        if self._tagger.freed or "disconnect" in device._active:
+        if self._tagger.freed or device.broken("disconnect") is not None:
             raise RuntimeError("the Time Tagger is not connected")
         world = device.world
         world.clock.sleep(self._STEP_S if world.clock.speed == 0 else 0)
@@ -155,7 +155,7 @@ class _Stream:
     def _overflown(self, time, channel):
         """The buffer; where an overflow was asked for, tags are replaced by begin, missed and end."""
         kind, missed = np.zeros(len(time), np.uint8), np.zeros(len(time), np.uint16)
-        fault = self._tagger.device.has("overflow")
+        fault = self._tagger.device.strikes("overflow")
         n = min(int((fault or {}).get("tags", 1000)), len(time), 65535) if fault is not None else 0
         if n >= 3:
             self._tagger.device.clear("overflow")

@@ -94,12 +94,12 @@ class ThorlabsCLD(ScpiDevice):
         self._protect()
         celsius = self.world.temperature.value
         hot = celsius > _HOTTEST_C
-        return ((_INTERLOCK if "interlock" in self._active else 0) | (_HOT | _PROTECTION if hot else 0)
+        return ((_INTERLOCK if self.broken("interlock") is not None else 0) | (_HOT | _PROTECTION if hot else 0)
                 | (_LIMIT if self._diode.on and self._diode.current_a >= self._limit_a else 0)
                 | (_WINDOW if self._cooling and abs(celsius - self._set_c) > _WINDOW_K else 0))
 
     def _protect(self):
-        if "interlock" in self._active or self.world.temperature.value > _HOTTEST_C:
+        if self.broken("interlock") is not None or self.world.temperature.value > _HOTTEST_C:
             self._diode.on = False
 
     def failed(self, kind, options):

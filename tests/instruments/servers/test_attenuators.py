@@ -65,8 +65,8 @@ def test_mbx_wants_a_colon_before_the_value():
     box.world.clock.advance(1)
     assert ask(box, "VOA:SET?") == "1" and ask(box, "VOA:MEAS?") == "7.50"
     for line, says in (("VOA:ATT: 0.5", "Data out of range"), ("VOA:ATT: 20.1", "Data out of range"),
-                       ("VOA:ATT: x", "Numeric data error"), ("VOA:ATT:", "Parameter error"), ("VOA:AT?", "Undefined header"),
-                       ("VOA:ATT 5", "Undefined header"), ("FOO: 1", "Undefined header")):
+                       ("VOA:ATT: x", "Numeric data error"), ("VOA:ATT:", "Parameter error"),
+                       ("VOA:AT?", "Undefined header"), ("VOA:ATT 5", "Undefined header"), ("FOO: 1", "Undefined header")):
         assert ask(box, line) == f"Err: {says}", line
     for end in ("\r", "\n", "\r\n", "\n\r"):
         assert ask(box, "VOA:ATT?", end) == "7.50"

@@ -4,6 +4,8 @@ import time
 
 import pytest
 from dialogue import ask, plugged, still
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from qkdlab.errors import BadInput
 from qkdlab.instruments.servers import World, menu
@@ -12,6 +14,9 @@ TALKERS = {"keysight_attenuator": b"*IDN?\n", "thorlabs_mbx": b"VOA:ATT?\n", "ko
            "oz_epc": b"V?\r\n", "thorlabs_osw": b"S?\r\n", "agiltron_switch": b"\x01\x11\x00\x00",
            "meerstetter_tec": b"#0200010?VR03E801", "thorlabs_mpc320": b"\x05\x00\x00\x00\x50\x01",
            "quantis_appliance": b"GET /api/2.0/streambytes?size=16 HTTP/1.1\r\n\r\n", "id900": b"*IDN?"}
+
+
+DEVICES = {}
 
 
 def question(name):
@@ -89,6 +94,17 @@ def test_disconnected(talker):
     line = talker.converse()
     assert not line.exchange(talker.question) and line.closed
     assert talker.converse().exchange(talker.question)       # the next connection works
+
+
+@pytest.mark.parametrize("name", TALKERS)
+@settings(max_examples=40, deadline=None)
+@given(data=st.lists(st.binary(max_size=40), max_size=4))
+def test_no_bytes_bring_a_device_down(name, data):
+    device = DEVICES.setdefault(name, plugged(name))
+    line = device.converse()
+    for piece in data:
+        line.exchange(piece)
+    assert device.converse().exchange(question(name))
 
 
 def test_unknown_faults_are_refused(talker):

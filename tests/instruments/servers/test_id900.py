@@ -109,6 +109,21 @@ def test_sub_acquisitions_start_at_0_and_leave_a_gap(box):
         assert np.array_equal(got, expected) and got[0] >= 0 and got[-1] < 200_000_000_000 + 10**6
 
 
+def test_an_acquisition_without_end_goes_on_until_it_is_stopped(box):
+    box.recorder._buffer_tags = 500
+    plugged("keysight_attenuator", box.world)                # closed: dark counts only
+    sink = Sink(1)
+    box.link._sinks = {1: sink}
+    say(box, "RAW1:STOP:LINK INPU1;:RAW1:SEND ON;:REC:ENAB ON;DUR INF;PLAY")
+    deadline = time.monotonic() + 20
+    while len(sink.parts) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert say(box, "REC:STAG?;STOP") == "PLAYING"
+    box.recorder._join()
+    times = np.concatenate(sink.parts)
+    assert sink.ended == 1 and np.all(np.diff(times) >= 0) and times[-1] > 10**12 and say(box, "REC:STAG?") == "STOPPED"
+
+
 def test_delay_edge_combiner_and_reference(box):
     for line in ("DELA3:LINK INPU1;VALU 1234", "TSCO1:FIR:LINK DELA3", "RAW1:STOP:LINK TSCO1", "RAW1:SEND ON",
                  "RAW2:STOP:LINK INPU1", "RAW2:REF:LINK STAR", "RAW2:SEND ON", "RAW3:STOP:LINK INPU1", "RAW3:SEND ON",

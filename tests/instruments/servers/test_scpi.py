@@ -5,7 +5,7 @@ import string
 
 import pytest
 from dialogue import ask, still
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qkdlab.instruments.servers.scpi import ScpiDevice, ScpiError, block, number, split, word
@@ -62,6 +62,7 @@ def spellings(draw):
     return draw(st.sampled_from(["", ":"])) + out.strip(":"), index, suffixes
 
 
+@settings(deadline=None)
 @given(spellings())
 def test_every_allowed_spelling_is_understood(spelling):
     text, index, suffixes = spelling
@@ -69,6 +70,7 @@ def test_every_allowed_spelling_is_understood(spelling):
     assert answer == f"{index}:{','.join(map(str, suffixes))}", text
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["INPut", "ATTenuation", "SENSe", "CORRection", "OUTPut", "SYSTem"]), st.data())
 def test_nothing_between_the_short_and_the_long_form(keyword, data):
     n = data.draw(st.integers(1, len(keyword) - 1).filter(lambda n: n != len(short(keyword))))
@@ -79,6 +81,7 @@ def test_nothing_between_the_short_and_the_long_form(keyword, data):
     assert ask(toy, "SYST:ERR?").startswith("-113,")
 
 
+@settings(deadline=None)
 @given(st.text(string.printable, max_size=40))
 def test_any_line_is_survived(line):
     toy = Toy()
@@ -90,14 +93,15 @@ def test_any_line_is_survived(line):
 @pytest.mark.parametrize(("text", "unit", "value"), [
     ("1", "V", 1), ("1V", "V", 1), ("1000mV", "V", 1), ("14dB", "DB", 14), ("14 DB", "DB", 14), ("1.55E-6", "M", 1.55e-6),
     ("1550NM", "M", 1550e-9), ("3000 GTB", "TB", 3e12), ("2MHZ", "HZ", 2e6), ("2 MAHZ", "HZ", 2e6), ("50ms", "S", 0.05),
-    ("+.5e1", "", 5), ("-3.", "", -3), ("#HFF", "", 255), ("#B101", "", 5), ("#Q17", "", 15), ("1EXV", "V", 1e18)])
+    ("+.5e1", "", 5), ("-3.", "", -3), ("#HFF", "", 255), ("#B101", "", 5), ("#Q17", "", 15), ("1EXV", "V", 1e18),
+    ("INF", "", 9.9e37)])
 def test_numbers(text, unit, value):
     assert number(text, unit) == pytest.approx(value)
 
 
 @pytest.mark.parametrize(("text", "unit", "code"), [
     ("", "V", -104), ("abc", "V", -104), ("1..2", "V", -104), ("1W", "V", -131), ("1XV", "V", -131), ("1V", "", -131),
-    ("#HXY", "", -104), ("1,2", "V", -104), ("1e", "V", -131)])
+    ("#HXY", "", -104), ("1,2", "V", -104), ("1e", "V", -131), ("1e999", "V", -222)])
 def test_numbers_that_are_none(text, unit, code):
     with pytest.raises(ScpiError) as caught:
         number(text, unit)
@@ -173,6 +177,7 @@ def test_blocks():
     assert split('a,"b,c",#13,,,,d', ",") == ["a", '"b,c"', "#13,,,", "d"]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(1, 7))
 def test_a_block_with_any_bytes_arrives_in_any_pieces(data, pieces):
     got = []
