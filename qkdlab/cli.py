@@ -58,9 +58,18 @@ def _parser():
     def json_flag(sub):
         sub.add_argument("--json", action="store_true", help="print one JSON object and nothing else on stdout")
 
+    def form_flag(sub):
+        sub.add_argument("--format", metavar="NAME", help="format of the file, where its bytes do not tell")
+
     sub = command("lab", _lab, "open JupyterLab on the notebooks")
     sub.add_argument("--port", type=int, help="port on loopback (default: a free one)")
     sub.add_argument("--no-browser", action="store_true", help="only print the address and serve")
+
+    sub = command("app", _app, "open a page without any code: replay a recording, run the bench")
+    sub.add_argument("name", nargs="?", default="replay", metavar="NAME", help="replay (default) or bench")
+    sub.add_argument("--port", type=int, help="port on loopback (default: a free one)")
+    sub.add_argument("--no-browser", action="store_true", help="only print the address and serve")
+    sub.add_argument("--folder", help="where recordings are looked for (default: here)")
 
     sub = command("serve-device", _serve_device, "a simulated instrument on loopback that speaks the real one's bytes")
     sub.add_argument("name", metavar="NAME", nargs="?", help="which one; see --list")
@@ -98,6 +107,7 @@ def _parser():
 
     sub = command("inspect", _inspect, "say what a time-tag file holds")
     sub.add_argument("file", metavar="FILE")
+    form_flag(sub)
     json_flag(sub)
 
     sub = command("bench", _bench, "kernel speeds beside their peers on this machine")
@@ -113,6 +123,7 @@ def _parser():
     sub = command("convert", _convert, "write a time-tag file in another format (by its ending)")
     sub.add_argument("input", metavar="IN")
     sub.add_argument("output", metavar="OUT")
+    form_flag(sub)
     return parser
 
 
@@ -135,6 +146,12 @@ def _lab(arguments):
     from .lab import open_lab
 
     return open_lab(port=arguments.port, browser=not arguments.no_browser)
+
+
+def _app(arguments):
+    from .app import open_app
+
+    return open_app(arguments.name, port=arguments.port, browser=not arguments.no_browser, folder=arguments.folder)
 
 
 def _serve_device(arguments):
@@ -263,7 +280,7 @@ def _inspect(arguments):
     from .datasets import inspect
     from .report import inspect_text
 
-    info = inspect(arguments.file)
+    info = inspect(arguments.file, arguments.format)
     print(json.dumps(info, allow_nan=False) if arguments.json else inspect_text(arguments.file, info))
 
 
@@ -291,6 +308,6 @@ def _bench(arguments):
 def _convert(arguments):
     from .datasets import convert
 
-    for note in convert(arguments.input, arguments.output):
+    for note in convert(arguments.input, arguments.output, arguments.format):
         print(f"note: {note}", file=sys.stderr)
     print(f"wrote {arguments.output}", file=sys.stderr)
