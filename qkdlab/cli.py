@@ -71,6 +71,12 @@ def _parser():
     sub.add_argument("--no-browser", action="store_true", help="only print the address and serve")
     sub.add_argument("--folder", help="where recordings are looked for (default: here)")
 
+    sub = command("serve-device", _serve_device, "a simulated instrument on loopback that speaks the real one's bytes")
+    sub.add_argument("name", metavar="NAME", nargs="?", help="which one; see --list")
+    sub.add_argument("--list", action="store_true", help="print the names and what they stand for")
+    sub.add_argument("--port", type=int, default=0, help="port on loopback (default: a free one)")
+    sub.add_argument("--seed", type=int, default=0, help="whole number that fixes its physics (default: 0)")
+
     sub = command("simulate", _simulate, "simulate a link and record it like a real one")
     sub.add_argument("config", metavar="CONFIG.toml", nargs="?", help="the link (default: a link of 50 km)")
     sub.add_argument("-o", "--output", metavar="RUN", help="what to write; must not exist")
@@ -159,6 +165,17 @@ def _app(arguments):
     from .app import open_app
 
     return open_app(arguments.name, port=arguments.port, browser=not arguments.no_browser, folder=arguments.folder)
+
+
+def _serve_device(arguments):
+    from .instruments.servers import command
+
+    if arguments.list:
+        print(command.listing())
+        return 0
+    if arguments.name is None:
+        raise BadInput("which device? `qkdlab serve-device --list` names them")
+    return command.serve(arguments.name, arguments.port, arguments.seed)
 
 
 def _simulate(arguments):
