@@ -13,6 +13,10 @@ cdef extern from "match.h" nogil:
         int64_t slot
         uint64_t phase
     cycles_t advance "qkd_advance"(int64_t slot, uint64_t phase, int64_t span, uint64_t rate)
+    Py_ssize_t gate_some "qkd_gate_some"(const int64_t* time, const uint8_t* detector, Py_ssize_t n, const int64_t* delay,
+                                         Py_ssize_t detectors, int64_t start, int64_t slot, uint64_t phase,
+                                         uint64_t rate, uint64_t low, uint64_t width, int64_t* slot_out,
+                                         uint8_t* detector_out, int32_t* counts, int log_bins, Py_ssize_t* kept)
 
 
 cdef int _is_power(Py_ssize_t n, Py_ssize_t least) except -1:
@@ -80,13 +84,15 @@ def histogram(const int64_t[::1] time, const uint8_t[::1] detector, const int64_
             counts[detector[i], (phase + <uint64_t>(time[i] - delay[detector[i]] - start) * rate) >> shift] += 1
 
 
-cdef Py_ssize_t _gate(const int64_t* time, const uint8_t* detector, Py_ssize_t n, const int64_t* delay, int64_t start,
-                      int64_t slot, uint64_t phase, uint64_t rate, uint64_t low, uint64_t width, int64_t* slot_out,
-                      uint8_t* detector_out, int32_t* counts, int log_bins) noexcept nogil:
+cdef Py_ssize_t _gate(const int64_t* time, const uint8_t* detector, Py_ssize_t n, const int64_t* delay,
+                      Py_ssize_t detectors, int64_t start, int64_t slot, uint64_t phase, uint64_t rate, uint64_t low,
+                      uint64_t width, int64_t* slot_out, uint8_t* detector_out, int32_t* counts,
+                      int log_bins) noexcept nogil:
     cdef Py_ssize_t i, kept = 0
     cdef cycles_t at
     cdef uint8_t d                        # read once: what is written could overlap it, for all the compiler knows
-    for i in range(n):
+    for i in range(gate_some(time, detector, n, delay, detectors, start, slot, phase, rate, low, width, slot_out,
+                             detector_out, counts, log_bins, &kept), n):
         d = detector[i]
         at = advance(slot, phase, time[i] - delay[d] - start, rate)
         slot_out[kept] = at.slot          # overwritten by the next tag if this one is not kept
@@ -113,8 +119,8 @@ def gate(const int64_t[::1] time, const uint8_t[::1] detector, const int64_t[::1
         log_bins += 1
     if time.shape[0]:
         with nogil:
-            kept = _gate(&time[0], &detector[0], time.shape[0], &delay[0], start, slot, phase, rate, low, width,
-                         &slot_out[0], &detector_out[0], &counts[0, 0], log_bins)
+            kept = _gate(&time[0], &detector[0], time.shape[0], &delay[0], delay.shape[0], start, slot, phase, rate, low,
+                         width, &slot_out[0], &detector_out[0], &counts[0, 0], log_bins)
     return kept
 
 
