@@ -8,7 +8,7 @@ import numpy as np
 from .. import _ext
 from .clock import BINS, CARRY, Clock
 from .gate import align, choose_gate
-from .pulse_rate import FIRST_SPAN_S, grow, longest_span_s, search
+from .pulse_rate import FIRST_SPAN_S, grow, longest_span_s, search, sharpen
 
 __all__ = ["Detections", "LostStretch", "Tracker", "Unlocked"]
 
@@ -169,14 +169,14 @@ class Tracker:
 
     def _lock(self, time_ps, detector):
         """Align the detectors and choose the gate on the tags in which the rate was found."""
-        found, self.start_ps = self._found, int(time_ps[0])
+        found, self.start_ps = sharpen(self._found, time_ps, detector), int(time_ps[0])
         period_ps = 1e12 / found.rate_hz
         turns, powers = np.array(found.turns), np.array(found.powers)
         self.reference = int(np.argmax(powers))
         turn = turns[self.reference]
         delays = np.where(powers > 12, np.rint(_wrap(turn - turns) * period_ps), 0).astype(np.int64)
         self._tags_per_ps = len(time_ps) / max(int(time_ps[-1]) - self.start_ps, 1)
-        window = BINS // 2
+        window = min(BINS // 2, 3 * BINS // (2 * found.harmonic) + 2)     # pulses with that harmonic are as narrow
         for _ in range(3):
             counts = self._rehearse(Clock(found, self.start_ps, delays, turn, window), time_ps, detector)
             delays = align(counts, delays, period_ps, window)
@@ -206,9 +206,14 @@ class Tracker:
         """Follow the clock over one block and gate its tags: (Block, slots, detectors)."""
         block = clock.follow(time_ps, detector, max(stop_ps, clock.time_ps))
         slot, which = np.empty(len(time_ps), np.int64), np.empty(len(time_ps), np.uint8)
-        n = _ext.match.gate(time_ps, detector, clock.delay_ps, block.start_ps, block.slot, block.phase, block.rate,
-                            *window, slot, which, counts)
-        return block, slot[:n], which[:n]
+        at = kept = 0
+        for piece in block.pieces:
+            last = piece is block.pieces[-1]
+            stop = len(time_ps) if last else int(np.searchsorted(time_ps, piece.stop_ps))
+            kept += _ext.match.gate(time_ps[at:stop], detector[at:stop], clock.delay_ps, piece.start_ps, piece.slot,
+                                    piece.phase, piece.rate, *window, slot[kept:], which[kept:], counts)
+            at = stop
+        return block, slot[:kept], which[:kept]
 
     def _longest_block_ps(self, wanted):
         return round(BLOCK_STRETCH * wanted / self._tags_per_ps)
