@@ -166,6 +166,7 @@ def _climb(found, time_ps, detector, harmonic):
     sums, count = _binned(time_ps, detector, harmonic * found.rate_hz, bin_ps, span_ps * 1e-12)
     middle = (found.time_ps - first) * 1e-12
     t = (np.arange(len(sums[0])) + 0.5) * bin_ps * 1e-12 - middle
+    prior = 1 / (2 * (np.pi * harmonic * DRIFT_PER_S * found.rate_hz) ** 2)
     change = np.zeros(3)
     for _ in range(4):
         turn = change[1] * t + (change[2] + harmonic * found.drift_hz_per_s / 2) * t * t
@@ -177,7 +178,11 @@ def _climb(found, time_ps, detector, harmonic):
         bend = np.array([moments[k : k + 3] for k in range(3)])
         if moments[0] <= 0 or np.linalg.det(bend) <= 0:
             return None
-        change = change + np.linalg.solve(bend, powers[:3] @ light.imag) / (2 * np.pi)
+        slope = powers[:3] @ light.imag
+        # Clocks drift by DRIFT_PER_S at most: in a short span the tags themselves say less than that.
+        bend[2, 2] += prior * count.sum() / moments[0]
+        slope[2] -= prior * count.sum() / moments[0] * 2 * np.pi * (change[2] + harmonic * found.drift_hz_per_s / 2)
+        change = change + np.linalg.solve(bend, slope) / (2 * np.pi)
     power = np.abs(total) ** 2 / np.maximum(count, 1)
     if power.sum() < LEAST_HARMONIC_POWER:
         return None

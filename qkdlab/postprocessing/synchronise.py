@@ -210,6 +210,10 @@ class Synchroniser:
         elif offsets is not None:
             self._search, self._offsets, self._locked = None, offsets, True
             self._watch = HeaderWatch(self._sync, offsets)
+            for d in offsets.left_out:
+                start_ps = search.pending[0].start_ps
+                self._lose(start_ps, start_ps, f"detector {d} saw too little of the public string to tell its delay: its "
+                                               "clicks are left out")
             self._anchor = self._tracker.start_ps, int(offsets.slots[self._tracker.reference])
             for stretch in search.pending:
                 self._number(stretch)
