@@ -8,7 +8,7 @@ import numpy as np
 from .. import _ext
 from .pulse_rate import DRIFT_PER_S, ONE, fixed_rate
 
-__all__ = ["BINS", "Block", "Clock", "phase_of", "phase_within"]
+__all__ = ["BINS", "Block", "Clock", "phase_of", "phase_within", "sharp_phase"]
 
 BINS = 1024                      # of a phase histogram
 LEAST_POWER = 12.0               # |R|^2 / N of a block that shows pulses: noise reaches it with probability e^-12
@@ -59,10 +59,12 @@ def phase_within(counts, window):
     if window >= BINS // 2:
         return error, variance, visibility
     total = int(counts.sum())
-    reach = min(BINS // 2 - 1, window + math.ceil(5 * BINS * math.sqrt(min(variance, 1.0))))
+    reach = min(BINS // 2, window + math.ceil(5 * BINS * math.sqrt(min(variance, 1.0))))
     centre = BINS // 2 + round(error * BINS)
+    around_and_around = np.concatenate([counts, counts, counts])
     for _ in range(2):
-        near = np.take(counts, range(centre - reach - window, centre + reach + window), mode="wrap")
+        first = centre % BINS + BINS - reach - window
+        near = around_and_around[first : first + 2 * (reach + window)]
         sums = np.cumsum(near, dtype=np.int64)
         inner = sums[2 * window - 1 :] - np.concatenate([[0], sums[: -2 * window]])      # windows that begin at each bin
         at = int(np.argmax(inner)) if reach else 0
@@ -76,6 +78,35 @@ def phase_within(counts, window):
             centre, reach = middle + round(offset * BINS), 0          # once more, around the mean
     found = (middle - BINS // 2) / BINS + offset
     return (found - math.floor(found + 0.5), finer, visibility) if finer < variance else (error, variance, visibility)
+
+
+def sharp_phase(counts, window):
+    """Where a short pulse stands in a histogram of few tags, in which it need not show to :func:`phase_of`.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (BINS,)
+    window : int
+        Half-width, in bins, that holds a pulse.
+
+    Returns
+    -------
+    float or None
+        Distance from the middle, in slots; None where evenly spread tags would fill a window as much with a probability
+        above e^-10 (Poisson, Chernoff bound), or where the pulse is not short.
+    """
+    total, width = int(counts.sum()), 2 * window
+    if width >= BINS // 2:
+        return None
+    sums = np.cumsum(np.concatenate([[0], counts, counts[:width]]), dtype=np.int64)
+    inner = sums[width:-1] - sums[: -width - 1]                    # of each window, by its first bin
+    at, expected = int(np.argmax(inner)), total * width / BINS
+    most = int(inner[at])
+    if most <= expected or most * math.log(most / expected) - (most - expected) < 10 + math.log(BINS):
+        return None
+    inside = np.concatenate([counts, counts])[at : at + width]
+    middle = (at + float(inside @ (np.arange(width) + 0.5)) / most) / BINS - 0.5
+    return middle - math.floor(middle + 0.5)
 
 
 @dataclass(frozen=True, slots=True)

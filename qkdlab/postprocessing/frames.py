@@ -15,7 +15,7 @@ SIGNIFICANCE = 7.0           # peak over noise that is asked for; the largest of
 CONFIRMATION = 4.0           # asked of other clicks, for the one frame number that was found
 CLICKS_LIMIT = 1 << 24       # clicks after which the string is held to be absent
 LONGEST_DELAY_S = 2e-6       # between detectors
-CANDIDATES = 512             # frame numbers tried at a time
+CANDIDATES = 512             # frame numbers tried at a time, or as many as there are frames with clicks
 PATIENCE = 64                # detectors whose delay is not known are waited for, so many times as long as it took to find
                              # the string
 CLICKS_COMPARED = 2048       # header clicks that decide on the frame number
@@ -95,13 +95,14 @@ class FrameSearch:
         if not final and not self.exhausted and (frames < self._next or header_clicks < 40):
             return None
         self._next = 2 * frames
-        start, significance = self._frame_start()
+        scores = [self._correlation(counts) for counts in self._counts]
+        start, significance = self._frame_start(sum(scores))
         if significance < SIGNIFICANCE:
             self.reason = (f"public string not found: significance {significance:.1f} of {SIGNIFICANCE:.0f} after "
                            f"{frames} frames")
             return None
         self._found_at = self._found_at or frames
-        offsets, placed = self._per_detector(start)
+        offsets, placed = self._per_detector(start, scores)
         found = self._number(offsets, placed, significance)
         waited = frames >= PATIENCE * self._found_at
         return found and self._place_rest(found, placed, final or self.exhausted or waited)
@@ -111,25 +112,25 @@ class FrameSearch:
         spectrum = self._template * np.conj(np.fft.rfft(counts))
         return np.rint(np.fft.irfft(spectrum, self._sync.frame_slots)).astype(np.int64)
 
-    def _frame_start(self):
+    def _frame_start(self, score):
         """What to add to the slots so that frames begin at multiples of their length, and its significance."""
-        score = self._correlation(self._counts.sum(axis=0))
         best = int(np.argmax(score))
         spread = float(score.std())
         return best, (float(score[best] - score.mean()) / spread if spread else 0.0)
 
-    def _per_detector(self, start):
+    def _per_detector(self, start, scores):
         """Offsets within the frame of each detector, and which of them stand out by themselves already."""
         frame = self._sync.frame_slots
         offsets, placed = np.full(4, start, np.int64), np.zeros(4, bool)
         near = np.arange(start - self._longest_delay, start + self._longest_delay + 1)
         for d in np.flatnonzero(self._counts.sum(axis=1)):
-            score = self._correlation(self._counts[d])
-            spread = float(score.std()) or 1.0
-            window = score[near % frame]
+            window, spread = scores[d][near % frame], float(scores[d].std()) or 1.0
             if window.max() > 6 * spread:
                 offsets[d], placed[d] = near[np.argmax(window)], True
-        return offsets, placed if placed.any() else ~placed
+        if not placed.any():                         # only all together stood out: begin with those that agree most
+            agree = np.array([s[start] / (float(s.std()) or 1.0) for s in scores])
+            placed = agree >= min(SIGNIFICANCE / 2, agree.max())
+        return offsets, placed
 
     def _place_rest(self, found, placed, last_word):
         """Place the other detectors, too, by all that the string tells; None: wait for more clicks."""
@@ -159,7 +160,7 @@ class FrameSearch:
         first_row, last_row = int(row.min()), int(row.max())
         row = row - first_row
         best = 0.0
-        candidates = self._candidates(last_row)
+        candidates = self._candidates(first_row, last_row)
         for low, n in candidates:
             patterns, first = self._patterns(low + first_row, n + last_row - first_row)
             score = self._agreement(row[:most], place[:most], patterns, first, n)
@@ -173,11 +174,12 @@ class FrameSearch:
                        f"{SIGNIFICANCE:.0f} among {sum(n for _, n in candidates)} numbers)")
         return None
 
-    def _candidates(self, last_row):
+    def _candidates(self, first_row, last_row):
         """Numbers to try for the frame of counted slot 0, as (first, how many), the nearest to the guess first."""
         low, high = self._range
         low = max(low, -last_row)                    # of all frames with clicks, the last one at least must exist
-        parts = [(at, min(CANDIDATES, high + 1 - at)) for at in range(low, high + 1, CANDIDATES)]
+        step = max(CANDIDATES, last_row - first_row)
+        parts = [(at, min(step, high + 1 - at)) for at in range(low, high + 1, step)]
         return sorted(parts, key=lambda part: abs(part[0] + part[1] // 2 - self._guess))
 
     def _numbered_clicks(self, offsets, placed):

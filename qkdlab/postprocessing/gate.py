@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import _ext
 from ..datatypes import Clicks
-from .clock import BINS, phase_within
+from .clock import BINS, phase_within, sharp_phase
 from .pulse_rate import ONE
 
 __all__ = ["ClickMaker", "Gate", "align", "choose_gate"]
@@ -67,7 +67,9 @@ def align(counts, delay_ps, period_ps, window=BINS // 2, weight=1.0):
     delays = delay_ps.copy()
     for d in range(4):
         error, _, visibility = phase_within(counts[d], window)
-        if visibility**2 * int(counts[d].sum()) > 12:
+        if visibility**2 * int(counts[d].sum()) <= 12:
+            error = sharp_phase(counts[d], window)
+        if error is not None:
             delays[d] += round(weight * (error - common - math.floor(error - common + 0.5)) * period_ps)
     return delays
 

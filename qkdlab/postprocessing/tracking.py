@@ -21,7 +21,7 @@ BLOCK_POWER = 64.0           # but with enough tags for this |R|^2 / N,
 BLOCK_TAGS = 1 << 16         # and not more than this many
 BLOCK_STRETCH = 8            # where light fades, a block ends after so many times its expected length
 GAP_TAGS, GAP_PS = 20, 10**9     # time without tags at which a block ends: expected tags (e^-20), and at least so long
-REALIGN_TAGS = 1 << 16       # tags from which the detectors' delays are estimated anew
+REALIGN_TAGS = 1 << 12, 1 << 18      # the detectors' delays are estimated anew where the tags have doubled, and after so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +252,7 @@ class Tracker:
         if clock.phase_error > CARRY:
             self._unlock()
             yield Unlocked(block.stop_ps, "the clock could not be carried on without light")
-        elif self._recent.sum() >= REALIGN_TAGS:
+        elif self._recent.sum() >= min(max(REALIGN_TAGS[0], self._settled.sum()), REALIGN_TAGS[1]):
             self._realign()
 
     def _elsewhere(self, block, n):
