@@ -124,6 +124,40 @@ def gate(const int64_t[::1] time, const uint8_t[::1] detector, const int64_t[::1
     return kept
 
 
+def strays(const int64_t[::1] time, const uint8_t[::1] detector, const int64_t[::1] delay, int64_t start, int64_t slot,
+           uint64_t phase, uint64_t rate, uint64_t low, uint64_t width, int64_t[::1] slot_out, uint8_t[::1] detector_out):
+    """The tags that :func:`gate` does not keep: the slot after whose gate each came, and its detector; how many.
+
+    A tag before the gate of slot ``k`` came after that of ``k - 1``.
+    """
+    cdef Py_ssize_t i, n = time.shape[0], kept = 0
+    cdef cycles_t at
+    _fits(time, detector, delay.shape[0])
+    _holds(slot_out.shape[0], detector_out.shape[0], n)
+    with nogil:
+        for i in range(n):
+            at = advance(slot, phase, time[i] - delay[detector[i]] - start, rate)
+            slot_out[kept] = at.slot - (at.phase < low)
+            detector_out[kept] = detector[i]
+            kept += at.phase - low >= width
+    return kept
+
+
+def blank(const int64_t[::1] slot, const int64_t[::1] busy, int64_t last, int64_t reach, uint8_t[::1] live):
+    """Whether every detector was live: ``live[i]`` is 0 where one of `busy` or `last` is in the `reach` slots before
+    ``slot[i]``. Both sorted. Returns how many are live."""
+    cdef Py_ssize_t i, j = 0, n = slot.shape[0], count = 0
+    _holds(live.shape[0], live.shape[0], n)
+    with nogil:
+        for i in range(n):
+            while j < busy.shape[0] and busy[j] < slot[i]:
+                last = max(last, busy[j])
+                j += 1
+            live[i] = last >= slot[i] or last < slot[i] - reach
+            count += live[i]
+    return count
+
+
 cdef inline int64_t _modulo(int64_t a, int64_t b) noexcept nogil:
     cdef int64_t r = a % b
     return r + b if r < 0 else r

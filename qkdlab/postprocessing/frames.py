@@ -261,12 +261,22 @@ class HeaderWatch:
         n = _ext.match.place(counted, which, self._offsets.slots, self._sync.frame_slots,
                              self._sync.header_slots, self._pattern, slot, detector, score)
         horizon = detections.stop_slot + int(self._offsets.slots.min()) - 2
-        self._open.append(Numbered(slot[:n], detector[:n], horizon, score, detections))
+        self._open.append(Numbered(slot[:n], detector[:n], horizon, score, detections, self._busy(detections)))
         self._score += score
         agreement, expected = self._agreement()
         if expected < self.FIRST or (agreement < self.AGREES and expected < self.LAST):
             return []
         return self._judge()
+
+    def _busy(self, detections):
+        """Slots after whose gate some detector clicked, of all tags there are, in order; none where nobody asked."""
+        if not detections.strays:
+            return np.empty(0, np.int64)
+        offsets = self._offsets.slots
+        busy = [slot + offsets[which] for slot, which in ((detections.slot, detections.detector), detections.strays)]
+        if detections.first_slot is not None:                     # nobody knows what clicked before: as if one had
+            busy.append(np.array([detections.first_slot + int(offsets.max())]))
+        return np.sort(np.concatenate(busy), kind="stable")
 
     def finish(self, sound):
         """No more will come.
@@ -333,6 +343,7 @@ class Numbered:
     horizon: int                 # no later stretch holds a slot before this one
     score: np.ndarray            # clicks in (off, on) slots of the fixed half of the headers
     raw: Detections
+    busy: np.ndarray = None      # int64, slots after whose gate some detector clicked (for blanking), in order
 
 
 class Slip(Exception):

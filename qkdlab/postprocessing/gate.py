@@ -153,15 +153,25 @@ class ClickMaker:
     rng : numpy.random.Generator
         For double clicks; two bits are drawn for each, in order of slots, so a replay with the same generator gives
         the same clicks however the tags were cut into stretches.
+    blank_slots : int
+        A slot counts only if no detector clicked, in or out of a gate, in so many slots before it; 0: all count.
+
+    Attributes
+    ----------
+    blanked : int
+        Slots with clicks that were left out because a detector may have been dead.
+    late : int
+        Detections that came after their slot was given away.
     """
 
-    def __init__(self, rng):
-        self._rng = rng
+    def __init__(self, rng, blank_slots=0):
+        self._rng, self._blank_slots = rng, int(blank_slots)
+        self._busy, self._last_busy, self.blanked = np.empty(0, np.int64), -(1 << 62), 0
         self._slot, self._detector = np.empty(0, np.int64), np.empty(0, np.uint8)
         self._last = -1
-        self.late = 0                # detections that came after their slot was given away
+        self.late = 0
 
-    def push(self, slot, detector, horizon):
+    def push(self, slot, detector, horizon, busy=None):
         """Take detections in; give away the slots before `horizon`, for which none can follow.
 
         Parameters
@@ -171,6 +181,8 @@ class ClickMaker:
         detector : ndarray of uint8, shape (M,)
         horizon : int or None
             None: all.
+        busy : ndarray of int64, shape (B,), optional
+            Slots after whose gate some detector clicked, in order; for blanking.
 
         Returns
         -------
@@ -186,10 +198,30 @@ class ClickMaker:
         slots, fired = np.empty(stop - first, np.int64), np.empty(stop - first, np.uint8)
         n = _ext.match.combine(slot[first:stop], detector[first:stop], slots, fired)
         slots, fired = slots[:n], fired[:n]
-        several = np.count_nonzero(fired & (fired - 1))
-        draws = np.asarray(self._rng.integers(0, 4, several), np.uint8)
-        basis, outcome = np.empty(n, np.uint8), np.empty(n, np.uint8)
-        _ext.match.decide(fired, _OUTCOME, draws, basis, outcome)
         if n:
             self._last = int(slots[-1])
+        if self._blank_slots:
+            slots, fired = self._live(slots, fired, horizon, busy)
+        several = np.count_nonzero(fired & (fired - 1))
+        draws = np.asarray(self._rng.integers(0, 4, several), np.uint8)
+        basis, outcome = np.empty(len(slots), np.uint8), np.empty(len(slots), np.uint8)
+        _ext.match.decide(fired, _OUTCOME, draws, basis, outcome)
         return Clicks(slots, basis, outcome)
+
+    def _live(self, slots, fired, horizon, busy):
+        """Only the slots for which every detector was ready.
+
+        While one detector is dead and the others are not, the bit of a click tells that of the click before it
+        (Rogers, Bienfang, Nakassis, Xu, Clark, New J. Phys. 9, 319 (2007)), and the bases are not detected alike. Only
+        what happened before the slot decides, so nobody learns from the choice which detector clicked in it.
+        """
+        busy = self._busy if busy is None or not len(busy) else np.sort(np.concatenate([self._busy, busy]), kind="stable")
+        live = np.empty(len(slots), np.uint8)
+        count = _ext.match.blank(slots, busy, self._last_busy, self._blank_slots, live)
+        self.blanked += len(slots) - count
+        past = len(busy) if horizon is None else int(np.searchsorted(busy, horizon - 1))
+        if past:
+            self._last_busy = max(self._last_busy, int(busy[past - 1]))
+        self._busy = busy[past:]
+        kept = live.view(bool)
+        return slots[kept], fired[kept]

@@ -7,6 +7,7 @@ what cannot be synchronised is reported with its place and the reason. How the t
 difference.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from .tracking import Detections, LostStretch, Tracker
 __all__ = ["ClockState", "LostStretch", "Synchroniser", "synchronise"]
 
 DISORDER_PS = 10**9          # tags may be out of order by this much; a larger step back is a new start of Bob's clock
+MOST_STEPS = 3               # more of them in one stretch are no clocks that were set back: its tags are not in order
 MOVED = "the public string does not agree any more"
 
 
@@ -39,6 +41,7 @@ class ClockState:
     gate_ps: int | None = None
     delays_ps: tuple[int, ...] | None = None     # of the detectors, against the first
     gated_fraction: float | None = None      # tags inside of the gate
+    blanked: int | None = None               # slots with clicks left out so far because a detector may have been dead
     reason: str | None = None                # why there are no clicks
 
 
@@ -77,8 +80,10 @@ class Synchroniser:
         self._source, self._sync, self._late_frames = source, sync, int(late_frames)
         self._input = np.full(256, 255, np.uint8)
         self._input[list(receiver.channels)] = range(4)
-        self._tracker = Tracker(source.clock_hz, float(search_ppm), source.intensities[0], receiver.gate_ps)
-        self._maker = ClickMaker(rng)
+        blank_slots = math.ceil((receiver.blank_ps or 0) * source.clock_hz * 1e-12)
+        self._tracker = Tracker(source.clock_hz, float(search_ppm), source.intensities[0], receiver.gate_ps,
+                                keep_strays=blank_slots > 0)
+        self._maker, self._blanking = ClickMaker(rng, blank_slots), blank_slots > 0
         self._search = self._watch = self._offsets = self._first_frame = None
         self._first_ps = None        # the first tag
         self._anchor = None          # when (ps) and with which of Alice's slots the last lock began
@@ -93,7 +98,8 @@ class Synchroniser:
         Parameters
         ----------
         tags : TimeTags
-            Later than those before, but for a disorder of at most 1 ms. Channels that are no detector's are ignored.
+            Later than those before, but for a disorder of at most 1 ms, or of any extent within the stretch. Channels
+            that are no detector's are ignored.
 
         Returns
         -------
@@ -106,6 +112,9 @@ class Synchroniser:
             ours = np.flatnonzero(detector < 4)
             time_ps, detector = time_ps[ours], detector[ours]
         back = np.flatnonzero(np.diff(time_ps) < -DISORDER_PS) + 1
+        if len(back) > MOST_STEPS:
+            order = np.argsort(time_ps, kind="stable")
+            time_ps, detector, back = time_ps[order], detector[order], back[:0]
         for times, detectors in zip(np.split(time_ps, back), np.split(detector, back), strict=True):
             if len(times):
                 self._first_ps = int(times[0]) if self._first_ps is None else self._first_ps
@@ -148,6 +157,7 @@ class Synchroniser:
             visibility=clock.visibility, jitter_ps=tracker.gate.jitter_ps, gate_ps=tracker.gate.width_ps,
             delays_ps=tuple(int(d) for d in delays - delays[0]),
             gated_fraction=tracker.gated / tracker.seen if tracker.seen else None,
+            blanked=self._maker.blanked if self._blanking else None,
             reason=None if self._locked else self._reason)
 
     # ------------------------------------------------------------------------------------------------------ the stream
@@ -232,7 +242,7 @@ class Synchroniser:
 
     def _emit(self, certain):
         for part in certain:
-            clicks = self._maker.push(part.slot, part.detector, part.horizon)
+            clicks = self._maker.push(part.slot, part.detector, part.horizon, part.busy)
             if len(clicks):
                 self._out.append(clicks)
                 if self._first_frame is None:

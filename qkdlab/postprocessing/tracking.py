@@ -33,6 +33,8 @@ class Detections:
     stop_slot: int               # where the next stretch begins
     start_ps: int
     stop_ps: int
+    strays: tuple = ()           # tags outside of the gate, where asked for: slot after whose gate, detector (both arrays)
+    first_slot: int | None = None        # where this stretch begins, if what came before it is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Tracker:
     search_ppm : float
     signal_intensity : float
     gate_ps : int or None
+    keep_strays : bool
+        Whether Detections tell of the tags outside of the gate, too.
 
     Attributes
     ----------
@@ -78,7 +82,8 @@ class Tracker:
         Latest tag that came in.
     """
 
-    def __init__(self, clock_hz, search_ppm, signal_intensity, gate_ps):
+    def __init__(self, clock_hz, search_ppm, signal_intensity, gate_ps, keep_strays=False):
+        self._keep_strays = keep_strays
         self._clock_hz, self._search_ppm = clock_hz, search_ppm
         self._signal_intensity, self._gate_ps = signal_intensity, gate_ps
         self._time, self._detector = np.empty(0, np.int64), np.empty(0, np.uint8)
@@ -93,6 +98,7 @@ class Tracker:
 
     def _unlock(self):
         self._following, self._found, self._span_s = False, None, FIRST_SPAN_S
+        self._blind = True                       # what clicked just before the next stretch is not known
 
     def add(self, time_ps, detector):
         """Tags to wait (at least one): int64, and uint8 from 0 to 3. Sorted later if they are not."""
@@ -206,14 +212,21 @@ class Tracker:
         """Follow the clock over one block and gate its tags: (Block, slots, detectors)."""
         block = clock.follow(time_ps, detector, max(stop_ps, clock.time_ps))
         slot, which = np.empty(len(time_ps), np.int64), np.empty(len(time_ps), np.uint8)
-        at = kept = 0
-        for piece in block.pieces:
-            last = piece is block.pieces[-1]
-            stop = len(time_ps) if last else int(np.searchsorted(time_ps, piece.stop_ps))
-            kept += _ext.match.gate(time_ps[at:stop], detector[at:stop], clock.delay_ps, piece.start_ps, piece.slot,
+        kept = 0
+        for piece, part in _parts(block, time_ps):
+            kept += _ext.match.gate(time_ps[part], detector[part], clock.delay_ps, piece.start_ps, piece.slot,
                                     piece.phase, piece.rate, *window, slot[kept:], which[kept:], counts)
-            at = stop
         return block, slot[:kept], which[:kept]
+
+    def _strays(self, block, time_ps, detector, window):
+        """The tags that the gate leaves out: (slots after whose gate they came, detectors)."""
+        if not self._keep_strays:
+            return ()
+        slot, which, kept = np.empty(len(time_ps), np.int64), np.empty(len(time_ps), np.uint8), 0
+        for piece, part in _parts(block, time_ps):
+            kept += _ext.match.strays(time_ps[part], detector[part], self.clock.delay_ps, piece.start_ps, piece.slot,
+                                      piece.phase, piece.rate, *window, slot[kept:], which[kept:])
+        return slot[:kept], which[:kept]
 
     def _longest_block_ps(self, wanted):
         return round(BLOCK_STRETCH * wanted / self._tags_per_ps)
@@ -235,18 +248,21 @@ class Tracker:
     def _track(self):
         """One block."""
         clock, (n, stop_ps, resume_ps) = self.clock, self._next_block()
-        block, slot, which = self._fold(clock, self._time[:n], self._detector[:n], stop_ps,
-                                        self.gate.window(1e12 / clock.rate_hz), self._recent)
+        window = self.gate.window(1e12 / clock.rate_hz)
+        block, slot, which = self._fold(clock, self._time[:n], self._detector[:n], stop_ps, window, self._recent)
         if self._elsewhere(block, n) and block.start_ps != self.start_ps:
             self._unlock()                                     # its tags are tried again
             yield Unlocked(block.start_ps, block.reason)
             return
+        strays = self._strays(block, self._time[:n], self._detector[:n], window)
         self._drop(n)
         self.seen, self.gated = self.seen + n, self.gated + len(slot)
         self._tags_per_ps += 0.5 * (n / max(resume_ps - block.start_ps, 1000) - self._tags_per_ps)
         if block.reason is None:
-            yield Detections(slot, which, clock.slot, block.start_ps, block.stop_ps)
+            first, self._blind = block.slot if self._blind else None, False
+            yield Detections(slot, which, clock.slot, block.start_ps, block.stop_ps, strays, first)
         else:
+            self._blind = True
             yield LostStretch(block.start_ps, block.stop_ps, block.reason)
         clock.coast(max(resume_ps, clock.time_ps))
         if clock.phase_error > CARRY:
@@ -270,6 +286,13 @@ class Tracker:
         clock.delay_ps = align(self._recent, clock.delay_ps, 1e12 / clock.rate_hz, clock.window, weight)
         self._settled += self._recent
         self._recent[:] = 0
+
+
+def _parts(block, time_ps):
+    """The straight pieces of a block, and which of its tags (a slice) belong to each."""
+    edges = [0, *(int(np.searchsorted(time_ps, piece.stop_ps)) for piece in block.pieces[:-1]), len(time_ps)]
+    return [(piece, slice(a, b)) for piece, a, b in zip(block.pieces, edges, edges[1:], strict=False)]
+
 
 def _plenty(found, detector):
     """Whether more tags would not make a better start."""
