@@ -144,16 +144,16 @@ def strays(const int64_t[::1] time, const uint8_t[::1] detector, const int64_t[:
 
 
 def blank(const int64_t[::1] slot, const int64_t[::1] busy, int64_t last, int64_t reach, uint8_t[::1] live):
-    """Whether every detector was live: ``live[i]`` is 0 where one of `busy` or `last` is in the `reach` slots before
-    ``slot[i]``. Both sorted. Returns how many are live."""
+    """Whether every detector was live: ``live[i]`` is 0 where the last of `busy` before ``slot[i]``, or `last` where none
+    is before it, is at ``slot[i] - reach`` or later. Both sorted. Returns how many are live."""
     cdef Py_ssize_t i, j = 0, n = slot.shape[0], count = 0
     _holds(live.shape[0], live.shape[0], n)
     with nogil:
         for i in range(n):
             while j < busy.shape[0] and busy[j] < slot[i]:
-                last = max(last, busy[j])
+                last = busy[j]
                 j += 1
-            live[i] = last >= slot[i] or last < slot[i] - reach
+            live[i] = last < slot[i] - reach
             count += live[i]
     return count
 
@@ -166,13 +166,17 @@ cdef inline int64_t _modulo(int64_t a, int64_t b) noexcept nogil:
 def tally(const int64_t[::1] slot, const uint8_t[::1] detector, int32_t[:, ::1] counts):
     """Count clicks by their place in the frame: ``counts[detector, slot mod counts.shape[1]] += 1``."""
     cdef Py_ssize_t i, n = slot.shape[0]
-    cdef int64_t frame = counts.shape[1]
+    cdef int64_t frame = counts.shape[1], begin = 0, within
     _fits(slot, detector, counts.shape[0])
     if not frame:
         raise ValueError("at least one place in a frame is expected")
     with nogil:
         for i in range(n):
-            counts[detector[i], _modulo(slot[i], frame)] += 1
+            within = slot[i] - begin
+            if <uint64_t>within >= <uint64_t>frame:       # not in the frame of the last click: seldom, so divide
+                within = _modulo(slot[i], frame)
+                begin = slot[i] - within
+            counts[detector[i], within] += 1
 
 
 def place(const int64_t[::1] slot, const uint8_t[::1] detector, const int64_t[::1] offset, int64_t frame_slots,
@@ -183,7 +187,7 @@ def place(const int64_t[::1] slot, const uint8_t[::1] detector, const int64_t[::
     ``score[on]`` counts the clicks whose place in the frame is inside `pattern`, by the value (0 or 1) found there.
     """
     cdef Py_ssize_t i, n = slot.shape[0], kept = 0, pattern_slots = pattern.shape[0]
-    cdef int64_t at, within
+    cdef int64_t at, within, begin = 0
     _fits(slot, detector, offset.shape[0])
     _holds(slot_out.shape[0], detector_out.shape[0], n)
     if frame_slots < 1 or not all_below(pattern, score.shape[0]):
@@ -191,7 +195,10 @@ def place(const int64_t[::1] slot, const uint8_t[::1] detector, const int64_t[::
     with nogil:
         for i in range(n):
             at = slot[i] + offset[detector[i]]
-            within = _modulo(at, frame_slots)
+            within = at - begin
+            if <uint64_t>within >= <uint64_t>frame_slots:
+                within = _modulo(at, frame_slots)
+                begin = at - within
             slot_out[kept] = at
             detector_out[kept] = detector[i]
             kept += (within >= header_slots) & (at >= 0)

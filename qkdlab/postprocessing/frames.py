@@ -95,14 +95,13 @@ class FrameSearch:
         if not final and not self.exhausted and (frames < self._next or header_clicks < 40):
             return None
         self._next = 2 * frames
-        scores = [self._correlation(counts) for counts in self._counts]
-        start, significance = self._frame_start(sum(scores))
+        start, significance = self._frame_start(self._correlation(self._counts.sum(axis=0)))
         if significance < SIGNIFICANCE:
             self.reason = (f"public string not found: significance {significance:.1f} of {SIGNIFICANCE:.0f} after "
                            f"{frames} frames")
             return None
         self._found_at = self._found_at or frames
-        offsets, placed = self._per_detector(start, scores)
+        offsets, placed = self._per_detector(start)
         found = self._number(offsets, placed, significance)
         waited = frames >= PATIENCE * self._found_at
         return found and self._place_rest(found, placed, final or self.exhausted or waited)
@@ -118,18 +117,26 @@ class FrameSearch:
         spread = float(score.std())
         return best, (float(score[best] - score.mean()) / spread if spread else 0.0)
 
-    def _per_detector(self, start, scores):
+    def _near(self, counts, start):
+        """As :meth:`_correlation`, only from ``start - longest_delay`` to ``start + longest_delay``; int64."""
+        reach = self._longest_delay
+        part = np.take(counts, np.arange(-start - reach, self._half - start + reach), mode="wrap")
+        size = 1 << (len(part) - 1).bit_length()
+        template = np.where(self._on, 1.0, -1.0)
+        score = np.fft.irfft(np.fft.rfft(part, size) * np.conj(np.fft.rfft(template, size)), size)
+        return np.rint(score[: 2 * reach + 1][::-1]).astype(np.int64)
+
+    def _per_detector(self, start):
         """Offsets within the frame of each detector, and which of them stand out by themselves already."""
-        frame = self._sync.frame_slots
-        offsets, placed = np.full(4, start, np.int64), np.zeros(4, bool)
-        near = np.arange(start - self._longest_delay, start + self._longest_delay + 1)
+        offsets, placed, agreement = np.full(4, start, np.int64), np.zeros(4, bool), np.zeros(4)
         for d in np.flatnonzero(self._counts.sum(axis=1)):
-            window, spread = scores[d][near % frame], float(scores[d].std()) or 1.0
-            if window.max() > 6 * spread:
-                offsets[d], placed[d] = near[np.argmax(window)], True
+            score = self._near(self._counts[d], start)
+            score = score / math.sqrt(max(int(self._counts[d].sum()) * self._half / self._sync.frame_slots, 1.0))
+            agreement[d] = score[self._longest_delay]
+            if score.max() > 6:
+                offsets[d], placed[d] = start - self._longest_delay + int(np.argmax(score)), True
         if not placed.any():                         # only all together stood out: begin with those that agree most
-            agree = np.array([s[start] / (float(s.std()) or 1.0) for s in scores])
-            placed = agree >= min(SIGNIFICANCE / 2, agree.max())
+            placed = agreement >= min(SIGNIFICANCE / 2, agreement.max())
         return offsets, placed
 
     def _place_rest(self, found, placed, last_word):

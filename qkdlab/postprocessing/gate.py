@@ -221,7 +221,7 @@ class ClickMaker:
         self.blanked += len(slots) - count
         past = len(busy) if horizon is None else int(np.searchsorted(busy, horizon - 1))
         if past:
-            self._last_busy = max(self._last_busy, int(busy[past - 1]))
+            self._last_busy = int(busy[past - 1])
         self._busy = busy[past:]
         kept = live.view(bool)
         return slots[kept], fired[kept]

@@ -111,7 +111,9 @@ class Synchroniser:
         if detector.max(initial=0) > 3:
             ours = np.flatnonzero(detector < 4)
             time_ps, detector = time_ps[ours], detector[ours]
-        back = np.flatnonzero(np.diff(time_ps) < -DISORDER_PS) + 1
+        back = np.empty(0, np.int64)
+        if (time_ps[1:] < time_ps[:-1]).any():
+            back = np.flatnonzero(np.diff(time_ps) < -DISORDER_PS) + 1
         if len(back) > MOST_STEPS:
             order = np.argsort(time_ps, kind="stable")
             time_ps, detector, back = time_ps[order], detector[order], back[:0]

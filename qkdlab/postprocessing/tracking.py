@@ -236,7 +236,7 @@ class Tracker:
         wanted = self._block_tags(self.clock)
         time_ps = self._time[: wanted + 1]
         n = min(wanted, len(time_ps))
-        gaps = np.flatnonzero(np.diff(time_ps) > max(GAP_TAGS / self._tags_per_ps, GAP_PS))
+        gaps = _gaps(time_ps, max(GAP_TAGS / self._tags_per_ps, GAP_PS))
         if len(gaps):
             n = int(gaps[0]) + 1
         longest = self.clock.time_ps + self._longest_block_ps(wanted)
@@ -286,6 +286,14 @@ class Tracker:
         clock.delay_ps = align(self._recent, clock.delay_ps, 1e12 / clock.rate_hz, clock.window, weight)
         self._settled += self._recent
         self._recent[:] = 0
+
+
+def _gaps(time_ps, longest_ps):
+    """Indices of the tags after which there are none for longer than `longest_ps`."""
+    coarse = np.append(time_ps[::256], time_ps[-1:])
+    if len(time_ps) < 2 or int(np.diff(coarse).max()) <= longest_ps:
+        return ()
+    return np.flatnonzero(np.diff(time_ps) > longest_ps)
 
 
 def _parts(block, time_ps):

@@ -50,8 +50,7 @@ def strays(time, detector, delay, start, slot, phase, rate, low, width, slot_out
 
 def blank(slot, busy, last, reach, live):
     before = np.searchsorted(busy, slot)
-    latest = np.maximum(np.concatenate([[last], busy])[before], last)
-    live[:] = (latest >= slot) | (latest < slot - reach)
+    live[:] = np.concatenate([[last], busy])[before] < slot - reach
     return int(live.sum())
 
 
