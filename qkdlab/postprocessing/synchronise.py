@@ -17,6 +17,7 @@ from ..errors import BadInput
 from .clock import BINS
 from .frames import FrameSearch, HeaderWatch, Slip
 from .gate import ClickMaker
+from .gate_width import gate_curve
 from .tracking import Detections, LostStretch, Tracker
 
 __all__ = ["ClockState", "LostStretch", "Synchroniser", "synchronise"]
@@ -82,7 +83,7 @@ class Synchroniser:
         self._input[list(receiver.channels)] = range(4)
         blank_slots = math.ceil((receiver.blank_ps or 0) * source.clock_hz * 1e-12)
         self._tracker = Tracker(source.clock_hz, float(search_ppm), source.intensities[0], receiver.gate_ps,
-                                keep_strays=blank_slots > 0)
+                                float(np.dot(source.intensities, source.probabilities)), keep_strays=blank_slots > 0)
         self._maker, self._blanking = ClickMaker(rng, blank_slots), blank_slots > 0
         self._search = self._watch = self._offsets = self._first_frame = None
         self._first_ps = None        # the first tag
@@ -143,6 +144,20 @@ class Synchroniser:
         clock = self._tracker.clock
         period_ps = 1e12 / (clock.rate_hz if clock else self._source.clock_hz)
         return ((np.arange(BINS) + 0.5) / BINS - 0.5) * period_ps, self._tracker.histogram()
+
+    def gate_curve(self):
+        """Key rate and signal-to-noise ratio for each width of the gate, from all tags since the lock.
+
+        Returns
+        -------
+        GateCurve or None
+            None without a lock.
+        """
+        clock, source = self._tracker.clock, self._source
+        if clock is None or not self._tracker.histogram().any():
+            return None
+        return gate_curve(self._tracker.histogram(), 1e12 / clock.rate_hz, source.intensities[0],
+                          float(np.dot(source.intensities, source.probabilities)))
 
     @property
     def state(self):

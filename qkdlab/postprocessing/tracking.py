@@ -64,6 +64,7 @@ class Tracker:
     search_ppm : float
     signal_intensity : float
     gate_ps : int or None
+    mean_intensity : float, optional
     keep_strays : bool
         Whether Detections tell of the tags outside of the gate, too.
 
@@ -82,10 +83,10 @@ class Tracker:
         Latest tag that came in.
     """
 
-    def __init__(self, clock_hz, search_ppm, signal_intensity, gate_ps, keep_strays=False):
+    def __init__(self, clock_hz, search_ppm, signal_intensity, gate_ps, mean_intensity=None, *, keep_strays=False):
         self._keep_strays = keep_strays
         self._clock_hz, self._search_ppm = clock_hz, search_ppm
-        self._signal_intensity, self._gate_ps = signal_intensity, gate_ps
+        self._intensities = signal_intensity, gate_ps, mean_intensity
         self._time, self._detector = np.empty(0, np.int64), np.empty(0, np.uint8)
         self._new, self._count = [], 0
         self.clock = None
@@ -186,11 +187,15 @@ class Tracker:
         for _ in range(3):
             counts = self._rehearse(Clock(found, self.start_ps, delays, turn, window), time_ps, detector)
             delays = align(counts, delays, period_ps, window)
-            self.gate = choose_gate(counts.sum(axis=0), period_ps, self._signal_intensity, self._gate_ps)
-            window = min(BINS // 2, math.ceil(4 * self.gate.jitter_ps / period_ps * BINS) + 2)
+            window = self._choose(counts, period_ps)
         self.clock, self._following = Clock(found, self.start_ps, delays, turn, window), True
         self._recent, self._settled = np.zeros((4, BINS), np.int32), np.zeros((4, BINS), np.int64)
         self.seen = self.gated = 0
+
+    def _choose(self, counts, period_ps):
+        """Choose the gate; returns the half-width, in bins, in which pulses are looked for."""
+        self.gate = choose_gate(counts, period_ps, *self._intensities)
+        return min(BINS // 2, math.ceil(4 * self.gate.jitter_ps / period_ps * BINS) + 2)
 
     def _rehearse(self, clock, time_ps, detector):
         """Run a clock over tags; returns the phase histogram by its final course."""
@@ -284,8 +289,11 @@ class Tracker:
         weight = max(fresh / (fresh + int(self._settled.sum())), 0.125)
         clock = self.clock
         clock.delay_ps = align(self._recent, clock.delay_ps, 1e12 / clock.rate_hz, clock.window, weight)
+        first = int(self._settled.sum()) < REALIGN_TAGS[1]
         self._settled += self._recent
         self._recent[:] = 0
+        if first:                                # the start was aligned on few tags: now the pulse is seen more clearly
+            clock.window = self._choose(self._settled, 1e12 / clock.rate_hz)
 
 
 def _gaps(time_ps, longest_ps):
