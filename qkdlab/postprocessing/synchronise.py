@@ -15,6 +15,7 @@ import numpy as np
 from ..datatypes import Clicks
 from ..errors import BadInput
 from .clock import BINS
+from .detector_order import swapped
 from .frames import FrameSearch, HeaderWatch, Slip
 from .gate import ClickMaker
 from .gate_width import gate_curve
@@ -24,6 +25,7 @@ __all__ = ["ClockState", "LostStretch", "Synchroniser", "synchronise"]
 
 DISORDER_PS = 10**9          # tags may be out of order by this much; a larger step back is a new start of Bob's clock
 MOST_STEPS = 3               # more of them in one stretch are no clocks that were set back: its tags are not in order
+CHECKED = 256                # stretches that are looked at for swapped detectors
 MOVED = "the public string does not agree any more"
 
 
@@ -237,13 +239,19 @@ class Synchroniser:
         elif offsets is not None:
             self._search, self._offsets, self._locked = None, offsets, True
             self._watch = HeaderWatch(self._sync, offsets)
-            for d in offsets.left_out:
-                start_ps = search.pending[0].start_ps
-                self._lose(start_ps, start_ps, f"detector {d} saw too little of the public string to tell its delay: its "
-                                               "clicks are left out")
+            self._complain(search.pending, offsets)
             self._anchor = self._tracker.start_ps, int(offsets.slots[self._tracker.reference])
             for stretch in search.pending:
                 self._number(stretch)
+
+    def _complain(self, pending, offsets):
+        """Tell of detectors that are lost or swapped, at the time of the lock."""
+        told = [f"detector {d} saw too little of the public string to tell its delay: its clicks are left out"
+                for d in offsets.left_out]
+        slot = np.concatenate([part.slot + offsets.slots[part.detector] for part in pending[:CHECKED]])
+        told += swapped(self._source, self._sync, slot, np.concatenate([part.detector for part in pending[:CHECKED]]))
+        for words in told:
+            self._lose(pending[0].start_ps, pending[0].start_ps, words)
 
     def _end(self, reason):
         """No more detections in these slot counts; `reason` None: the recording ended."""
