@@ -282,7 +282,7 @@ class HeaderWatch:
         offsets = self._offsets.slots
         busy = [slot + offsets[which] for slot, which in ((detections.slot, detections.detector), detections.strays)]
         if detections.first_slot is not None:                     # nobody knows what clicked before: as if one had
-            busy.append(np.array([detections.first_slot + int(offsets.max())]))
+            busy.append(detections.first_slot + np.arange(int(offsets.min()) - 1, int(offsets.max())))
         return np.sort(np.concatenate(busy), kind="stable")
 
     def finish(self, sound):
