@@ -21,7 +21,8 @@ BLOCK_POWER = 64.0           # but with enough tags for this |R|^2 / N,
 BLOCK_TAGS = 1 << 16         # and not more than this many
 BLOCK_STRETCH = 8            # where light fades, a block ends after so many times its expected length
 GAP_TAGS, GAP_PS = 20, 10**9     # time without tags at which a block ends: expected tags (e^-20), and at least so long
-REALIGN_TAGS = 1 << 12, 1 << 18      # the detectors' delays are estimated anew where the tags have doubled, and after so many
+REALIGN_TAGS = 1 << 12, 1 << 18  # when delays are estimated anew: not before so many tags, then when they have doubled,
+                                 # later after so many
 
 
 @dataclass(frozen=True, slots=True)
