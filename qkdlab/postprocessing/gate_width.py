@@ -83,9 +83,13 @@ def gate_curve(counts, period_ps, signal_intensity, mean_intensity=None, *, misa
 
 
 def background_of(counts):
-    """Tags that are not in the pulse: furthest from it only they are left, a quarter of the slot is enough to count."""
-    far = float(np.roll(counts, BINS // 2)[3 * BINS // 8 : 5 * BINS // 8].sum()) * 4
-    return min(far, float(max(int(counts.sum()), 1)))
+    """Tags that are not in the pulse: furthest from it only they are left, a quarter of the slot is enough to count.
+
+    One more than were seen (the mean of the rate given a count, with all rates as likely before): where none were seen
+    there may be some all the same, and a gate must not grow for a single tag far from the pulse.
+    """
+    far = int(np.roll(counts, BINS // 2)[3 * BINS // 8 : 5 * BINS // 8].sum())
+    return float(min(4 * (far + 1), max(int(counts.sum()), 1)))
 
 
 def pulse_width(counts, background):
