@@ -8,7 +8,7 @@ import numpy as np
 from .. import _ext
 from ..datatypes import Clicks
 from .clock import BINS, phase_within, sharp_phase
-from .gate_width import background_of, gate_curve, pulse_width
+from .gate_width import background_of, gate_curve, pulse_sigma
 from .pulse_rate import ONE
 
 __all__ = ["ClickMaker", "Gate", "align", "choose_gate"]
@@ -103,7 +103,7 @@ def choose_gate(counts, period_ps, signal_intensity, gate_ps=None, mean_intensit
     """
     both = counts if counts.ndim == 1 else counts.sum(axis=0)
     total, background = max(int(both.sum()), 1), background_of(both)
-    sigma, centre_ps = pulse_width(both, background), 0
+    sigma, centre_ps = pulse_sigma(both, background), 0
     if gate_ps is None:
         curve = gate_curve(counts, period_ps, signal_intensity, mean_intensity)
         gate_ps, centre_ps = (round(float(x[curve.best])) for x in (curve.width_ps, curve.centre_ps))
@@ -125,6 +125,8 @@ class ClickMaker:
     ----------
     blanked : int
         Slots with clicks that were left out because a detector may have been dead.
+    coincidences : int
+        Slots that count in which detectors of both bases clicked.
     late : int
         Detections that came after their slot was given away.
     """
@@ -134,7 +136,7 @@ class ClickMaker:
         self._busy, self._last_busy, self.blanked = np.empty(0, np.int64), -(1 << 62), 0
         self._slot, self._detector = np.empty(0, np.int64), np.empty(0, np.uint8)
         self._last = -1
-        self.late = 0
+        self.late = self.coincidences = 0
 
     def push(self, slot, detector, horizon, busy=None):
         """Take detections in; give away the slots before `horizon`, for which none can follow.
@@ -167,8 +169,9 @@ class ClickMaker:
             self._last = int(slots[-1])
         if self._blank_slots:
             slots, fired = self._live(slots, fired, horizon, busy)
-        several = np.count_nonzero(fired & (fired - 1))
-        draws = np.asarray(self._rng.integers(0, 4, several), np.uint8)
+        several = fired[np.flatnonzero(fired & (fired - 1))]
+        self.coincidences += int(np.count_nonzero((several & 3 != 0) & (several >> 2 != 0)))
+        draws = np.asarray(self._rng.integers(0, 4, len(several)), np.uint8)
         basis, outcome = np.empty(len(slots), np.uint8), np.empty(len(slots), np.uint8)
         _ext.match.decide(fired, _OUTCOME, draws, basis, outcome)
         return Clicks(slots, basis, outcome)

@@ -11,7 +11,7 @@ import numpy as np
 
 from .clock import BINS
 
-__all__ = ["GateCurve", "gate_curve", "pulse_width"]
+__all__ = ["GateCurve", "gate_curve", "pulse_sigma"]
 
 MISALIGNMENT = 0.01          # error rate of signal clicks, where nobody announced a better value
 EFFICIENCY_EC = 1.16         # error-correction cost in units of the Shannon limit
@@ -67,7 +67,7 @@ def gate_curve(counts, period_ps, signal_intensity, mean_intensity=None, *, misa
     if not test.sum() or not key.sum():
         key = test = both
     background = background_of(both)
-    sigma = pulse_width(both, background)
+    sigma = pulse_sigma(both, background)
     share = _shares(both, background, sigma)
     width, centre = _grid(background, int(both.sum()))
     kept = share(width, centre)
@@ -92,12 +92,12 @@ def background_of(counts):
     return float(min(4 * (far + 1), max(int(counts.sum()), 1)))
 
 
-def pulse_width(counts, background):
+def pulse_sigma(counts, background):
     """Standard deviation of the pulse in slots, from the window that holds the inner half of its light.
 
     The inner half is blind to the long tails of detectors, which would widen a mean square.
     """
-    middle = BINS // 2
+    middle = len(counts) // 2
     both = np.concatenate([[0], np.cumsum(counts[middle:] + counts[middle - 1 :: -1])])
     light = both - background * np.arange(middle + 1) / middle
     half = 0.5 * (int(counts.sum()) - background)
@@ -105,7 +105,7 @@ def pulse_width(counts, background):
         return 0.3
     at = int(np.argmax(light >= half))
     width = at - 1 + (half - light[at - 1]) / (light[at] - light[at - 1]) if at else float(middle)
-    return float(min(max(width / 0.67449, 0.5), 0.3 * BINS)) / BINS          # 0.67449 standard deviations hold a half
+    return float(min(max(width / 0.67449, 0.5), 0.6 * middle)) / (2 * middle)   # 0.67449 sigma hold a half
 
 
 def _grid(background, total):

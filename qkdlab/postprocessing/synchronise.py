@@ -162,6 +162,11 @@ class Synchroniser:
                           float(np.dot(source.intensities, source.probabilities)))
 
     @property
+    def coincidences(self):
+        """Slots so far in which detectors of both bases clicked."""
+        return self._maker.coincidences
+
+    @property
     def state(self):
         """The ClockState now."""
         tracker, clock, found = self._tracker, self._tracker.clock, self._offsets
