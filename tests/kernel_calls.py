@@ -75,6 +75,8 @@ def calls(n, frame_tiles=25):
         "match.histogram": lambda m: (*tags(), room(4), 0, 0, 2**54, room(4, 512, dtype=np.int32)),
         "match.gate": lambda m: (*tags(), room(4), 0, 0, 0, 2**54, 0, 2**63, room(n), room(n, dtype=np.uint8),
                                  room(4, 512, dtype=np.int32)),
+        "match.strays": lambda m: (*tags(), room(4), 0, 0, 0, 2**54, 2**62, 2**63, room(n), room(n, dtype=np.uint8)),
+        "match.blank": lambda m: (tags()[0], tags()[0], -5, 3, room(n, dtype=np.uint8)),
         "match.tally": lambda m: (*tags(), room(4, 1000, dtype=np.int32)),
         "match.place": lambda m: (*tags(), room(4), 1000, 100, small(100, 2), room(n), room(n, dtype=np.uint8), room(2)),
         "match.settle": lambda m: tags(),
