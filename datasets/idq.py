@@ -109,7 +109,9 @@ def _gaps(times):
 
 def _single(numbers):
     gaps = _gaps(numbers)
-    return gaps is not None and steady(numbers.astype(np.int64)) and bool((gaps < LONGEST_GAP).all()) and bool(numbers[-1] > 0)
+    if gaps is None or not steady(numbers.astype(np.int64)):
+        return False
+    return bool((gaps < LONGEST_GAP).all() and numbers[-1] > 0)
 
 
 def _paired(numbers):

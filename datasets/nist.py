@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from qkdlab.datasets import timestamp7
+from qkdlab.datasets import qcrypto, timestamp7
 from qkdlab.datasets.blocks import Records, opened, steady, whole
 from qkdlab.datasets.recording import Recording
 from qkdlab.datasets.ticks import exact_tick, most_ticks, to_ps
@@ -27,6 +27,7 @@ EVENT = np.dtype({"names": ["channel", "time"], "formats": ["u1", "<u8"], "offse
 TICK_PS = Fraction(625, 8)
 CHANNELS = 16                         # above those of that experiment
 FEWEST = 8                            # events in a file that is recognised by them
+TELLING = (qcrypto, timestamp7)       # formats whose numbers run on, too, but tell more
 LONGEST_GAP = 10**12                  # ticks between events of such a file
 SLACK = 10**6
 
@@ -63,9 +64,9 @@ def recognises(head, size, path):
     """Whether a file holds such events."""
     events = np.frombuffer(head, EVENT, len(head) // EVENT.itemsize)
     time = events["time"].astype(np.int64)
-    return size % EVENT.itemsize == 0 and len(events) >= FEWEST and not timestamp7.recognises(head, size, path) and bool(
-        (events["channel"] < CHANNELS).all() and (time > 0).all() and (np.diff(time) < LONGEST_GAP).all()) and steady(
-            time, SLACK)
+    fits = size % EVENT.itemsize == 0 and len(events) >= FEWEST and bool(
+        (events["channel"] < CHANNELS).all() and (time > 0).all() and (np.diff(time) < LONGEST_GAP).all())
+    return fits and steady(time, SLACK) and not any(other.recognises(head, size, path) for other in TELLING)
 
 
 def _decoder(unit):

@@ -146,8 +146,8 @@ def _first_packet(path):
     with opened(path) as file:
         packet = _header(file.read(64), f"{path}: byte 0")
     if packet.kind in WITHOUT_TIMES:
-        raise BadInput(f"a type-{packet.kind} file of qcrypto: it holds {WITHOUT_TIMES[packet.kind]}, no time tags", where=path,
-                       field="tag", value=packet.kind)
+        raise BadInput(f"a type-{packet.kind} file of qcrypto: it holds {WITHOUT_TIMES[packet.kind]}, no time tags",
+                       where=path, field="tag", value=packet.kind)
     return packet
 
 
@@ -269,13 +269,11 @@ def _tags(ticks, base, packet, epochs, first, tally):
 def _raw_events(file, packet, block_tags):
     """Blocks (ticks, patterns, ended) of a type-1 packet."""
     while True:
-        start, words = file.tell(), np.fromfile(file, "<u4", 2 * min(block_tags, 1 << 20))
-        words = words[: len(words) // 2 * 2].reshape(-1, 2)
-        zero = ~words.any(axis=1)
-        end = int(np.argmax(zero)) if zero.any() else len(words)
-        events = words[:end, 0].astype(np.uint64) << np.uint64(32) | words[:end, 1]
+        start, words = file.tell(), np.fromfile(file, "<u8", min(block_tags, 1 << 20))
+        end = len(words) if words.all() else int(np.argmin(words != 0))
+        events = words[:end] << np.uint64(32) | words[:end] >> np.uint64(32)       # the upper half comes first
         ended = end < len(words)
-        yield (events >> np.uint64(10)).astype(np.int64), (events & 15).astype(np.uint8), ended
+        yield (events >> np.uint64(10)).view(np.int64), (events & 15).astype(np.uint8), ended
         if ended:
             file.seek(start + 8 * (end + 1))
         if ended or not len(words):

@@ -204,7 +204,6 @@ class _Compressed(_Tags):
     def __call__(self, records):
         time, channel = _packed(records)
         time, used = self._unwrap(time)
-        np.maximum(time, 0, out=time)                    # the first tags, where they are out of order over a wrap
         return TimeTags(to_ps(time[:used], self._unit), channel[:used]), used, "the times add up to more than 2^63 ps"
 
 

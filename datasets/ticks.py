@@ -97,7 +97,8 @@ class Unwrap:
     """Counts of a few bits, which begin again at 0 each time they are full, as counts that go on.
 
     A step back by more than 1/64 of the range is taken as a wrap, a smaller one as events out of order; likewise for a
-    step forward by nearly the whole range (out of order over a wrap). Nothing shows a wrap within which no event fell.
+    step forward by nearly the whole range (out of order over a wrap) behind the first wrap. Nothing shows a wrap within
+    which no event fell.
 
     Parameters
     ----------
@@ -108,7 +109,7 @@ class Unwrap:
     """
 
     def __init__(self, bits, most):
-        self._bits, self._most, self._wraps, self._last = bits, most >> bits, 0, None
+        self._bits, self._most, self._wraps, self._last = bits, (most + 1) >> bits, 0, None
 
     def __call__(self, counts):
         """Counts from 0 to 2^bits - 1 (int64) as (counts that go on, how many of them stay within `most`)."""
@@ -122,7 +123,8 @@ class Unwrap:
             used = len(counts) if self._wraps < self._most else 0
             return counts + period * min(self._wraps, self._most), used
         wraps = self._wraps + np.cumsum((steps < -(period >> 6)).astype(np.int64) - (steps > far))
+        wraps -= np.minimum(np.minimum.accumulate(wraps), 0)              # nothing lies before the first round
         self._wraps = int(wraps[-1])
-        beyond = (wraps >= self._most) | (wraps < -1)
+        beyond = wraps >= self._most
         used = int(np.argmax(beyond)) if beyond.any() else len(counts)
         return counts + period * np.where(beyond, 0, wraps), used

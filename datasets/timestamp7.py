@@ -34,6 +34,8 @@ TIME_BITS, TIME_AT, DUMMY, PATTERN = 54, 10, 16, 15
 UNUSED = 0xC0                         # bits that are 0 in every known file
 WORD = np.dtype("<u8")
 FEWEST = 16                           # events in a binary file that is recognised by its events
+ENDINGS = {SUFFIX, ".ts"}             # of such files, however few events they hold
+LONGEST_GAP = 2**TIME_BITS
 SLACK = 2**26                         # ticks (0.26 ms): a dummy may be late by twice the round of the unit's counter
 LINES = {"a0": re.compile(rb"[0-9a-fA-F]{8}\r?"), "a2": re.compile(rb"[0-9a-fA-F]{16}\r?")}
 
@@ -82,7 +84,11 @@ def recognises(head, size, path):
             # Digits alone are as likely decimal numbers.
             return re.search(rb"[a-fA-F]", head) is not None and _plausible(_text_words(lines, kind))
     words = np.frombuffer(head, WORD, len(head) // 8)
-    return size % 8 == 0 and len(words) >= FEWEST and (_plausible(words) != _plausible(_swapped(words)))
+    if size % 8:
+        return False
+    if len(words) < FEWEST:
+        return path.suffix.lower() in ENDINGS and _plausible(words, LONGEST_GAP)
+    return _plausible(words) != _plausible(_swapped(words))
 
 
 def _layout(head):
@@ -110,11 +116,11 @@ def _swapped(words):
     return words << np.uint64(32) | words >> np.uint64(32)
 
 
-def _plausible(words):
-    """Whether events are like that: unused bits 0, some detector, times that run on."""
+def _plausible(words, gap=2**38):
+    """Whether events are like that: unused bits 0, some detector, times that run on, one each `gap` (1 s) at least."""
     real = words[words & DUMMY == 0]
-    times = (real >> np.uint64(TIME_AT)).astype(np.int64)
-    rate = len(times) < 2 or times[-1] - times[0] < 2**38 * len(times)        # below one event a second: no recording
+    times, _ = Unwrap(TIME_BITS, 2**63 - 1)((real >> np.uint64(TIME_AT)).astype(np.int64))
+    rate = len(times) < 2 or times[-1] - times[0] < gap * len(times)
     return len(words) > 0 and not (words & UNUSED).any() and (real & PATTERN != 0).all() and steady(times, SLACK) and rate
 
 

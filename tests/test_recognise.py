@@ -37,6 +37,16 @@ def test_a_wrong_ending_misleads_nobody(tmp_path, name):
         path.unlink()
 
 
+@pytest.mark.parametrize("name", [name for name, sample in SAMPLES.items() if sample.signed])
+def test_nor_does_the_length(tmp_path, name):
+    """A longer file that begins like this is its own format's or nobody's."""
+    path = tmp_path / "recording"
+    SAMPLES[name].make(path)
+    raw = path.read_bytes()
+    for length in range(len(raw), len(raw) + 240):
+        assert list(datasets._candidates(raw[: datasets.HEAD_BYTES], length, path)) in ([SAMPLES[name].form], [])
+
+
 @pytest.mark.parametrize("length", [1, 8, 16, 24, 40, 48, 50, 80, 96, 240, 400, 1200, 4096, 48_000])
 def test_random_bytes_are_nobodys(tmp_path, length):
     path, rng = tmp_path / "random", np.random.default_rng(length)
