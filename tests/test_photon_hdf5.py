@@ -9,10 +9,10 @@ from qkdlab.errors import BadInput
 
 # What version 0.5 asks for of a file with one spot (photon-hdf5.readthedocs.io).
 MANDATORY = ["acquisition_duration", "description", "photon_data/timestamps",
-             "photon_data/timestamps_specs/timestamps_unit", "setup/num_pixels", "setup/num_spots", "setup/num_spectral_ch", "setup/num_polarization_ch", "setup/num_split_ch",
-             "setup/modulated_excitation", "setup/lifetime", "setup/excitation_alternated", "identity/creation_time",
-             "identity/software", "identity/software_version", "identity/format_name", "identity/format_version",
-             "identity/format_url"]
+             "photon_data/timestamps_specs/timestamps_unit", "setup/num_pixels", "setup/num_spots",
+             "setup/num_spectral_ch", "setup/num_polarization_ch", "setup/num_split_ch", "setup/modulated_excitation",
+             "setup/lifetime", "setup/excitation_alternated", "identity/creation_time", "identity/software",
+             "identity/software_version", "identity/format_name", "identity/format_version", "identity/format_url"]
 
 
 @pytest.fixture
