@@ -22,7 +22,7 @@ def records(kind, n=3000):
     rng, t3 = np.random.default_rng(kind), kind & 0x0300 == 0x0300
     photons, pick = rng.integers(0, 2**32, n), rng.random(n)
     if kind in PICOHARP:
-        photons = np.where(photons >> 28 == 15, photons & 0x0FFFFFFF, photons)
+        photons = (photons & 0x3FFFFFFF) + (t3 << 28)              # inputs 0 to 3, with a router 1 to 4: what there is
         overflow, marker = 0xF0000000, 0xF0000000 | (3 << 16 if t3 else 5)
     else:
         photons = photons & 0x7FFFFFFF
