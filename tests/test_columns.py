@@ -99,3 +99,12 @@ def test_spoilt_arrays_are_named(tmp_path, stamps, name, match):
     np.savez(tmp_path / "a.npz", **{name: stamps}, channel=np.zeros(len(stamps), np.uint8))
     with pytest.raises(BadInput, match=match):
         npz.read(tmp_path / "a.npz").inspect()
+
+
+def test_what_was_assumed_is_said(tmp_path):
+    path = tmp_path / "plain.csv"
+    path.write_text("1000,1\n2000,2\n")
+    report = datasets.inspect(path)
+    assert report["format"] == "csv" and report["channels"] == {"1": 1, "2": 1}
+    assert report["warnings"] == ["no column names: the first column is taken as the time",
+                                  "no unit: its whole numbers are taken as ps"]
