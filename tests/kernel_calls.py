@@ -54,6 +54,7 @@ def calls(n, frame_tiles=25):
         "cascade.run": cascade_run,
         "cascade.run_sparse": cascade_run_sparse,
         "channel.detect": channel_detect,
+        "correlate.lags": lambda m: (tags()[0], 1, 10**9, 5, 2**60, 8, room(5000)),
         "decoy.tally": lambda m: (small(n, 3), small(n, 2), small(n, 2), room(2, 3, 2)),
         "decoy.expect": lambda m: (settings, *link, room(500, 13, dtype=float)),
         "decoy.bounds": lambda m: (settings, np.full((500, 13), 1e6), *price, room(500, 9, dtype=float)),
