@@ -10,7 +10,8 @@ where `SIGNATURE` is empty or not enough, ``recognises(head, size, path) -> bool
 that begins with `head` (its first :data:`HEAD_BYTES`) can be one of these, judged by what it holds; the ending of
 `path` may decide where the bytes fit two formats; and, where files can be written, ``SUFFIX`` and
 ``write(path, blocks)``, and ``keep(recording)``: the settings of ``write`` that the recording it comes from decides.
-A format whose ``GENERAL`` is true steps back where another recognises the file (a table of numbers can be many things).
+A format whose ``GENERAL`` is true steps back where another recognises a file that is not called by its ``SUFFIX`` (a
+table of numbers can be many things).
 What files of a format do not say (a tick, a reference period) are keyword arguments of its ``read``; where several files
 in a folder are one recording, ``read_folder(path)`` opens them.
 """
@@ -108,8 +109,10 @@ def _candidates(head, size, path):
               if module.SIGNATURE and head.startswith(module.SIGNATURE)}
     fits = {name: module for name, module in (signed or _modules()).items()
             if hasattr(module, "recognises") and module.recognises(head, size, path)}
-    special = {name: module for name, module in fits.items() if not getattr(module, "GENERAL", False)}
-    return special or fits or signed
+    general = {name: module for name, module in fits.items() if getattr(module, "GENERAL", False)}
+    special = {name: module for name, module in fits.items() if name not in general}
+    called = {name: module for name, module in general.items() if path.suffix.lower() == module.SUFFIX}
+    return called or special or fits or signed
 
 
 @functools.cache
