@@ -13,6 +13,7 @@ import functools
 import pathlib
 
 from qkdlab.datasets import folder
+from qkdlab.datasets.follow import follow
 from qkdlab.datasets.newfile import refuse_existing
 from qkdlab.datasets.recording import Recording, Tally
 from qkdlab.datatypes import DistillSettings
@@ -20,7 +21,7 @@ from qkdlab.errors import BadInput
 from qkdlab.registry import Registry
 from qkdlab.settings import nearest
 
-__all__ = ["FORMATS", "DistillSettings", "Recording", "Tally", "convert", "inspect", "open", "writer"]
+__all__ = ["FORMATS", "DistillSettings", "Recording", "Tally", "convert", "follow", "inspect", "open", "writer"]
 
 FORMATS = Registry("qkdlab.datasets", need="SIGNATURE")
 

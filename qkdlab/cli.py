@@ -80,6 +80,9 @@ def _parser():
                      help="change one distillation setting, for example eps_sec=1e-10; may be repeated")
     sub.add_argument("--ledger", action="store_true",
                      help="print the security ledger too: every bit said aloud, every epsilon, every assumption")
+    sub.add_argument("--follow", action="store_true",
+                     help="the recording is still being written: go on as it grows, until it is finished or Ctrl-C")
+    sub.add_argument("--idle", type=float, metavar="SECONDS", help="with --follow: end when nothing came for so long")
     json_flag(sub)
 
     sub = command("keylength", _keylength, "counts to a bound, every intermediate shown")
@@ -147,9 +150,13 @@ def _simulate(arguments):
 
 
 def _distill(arguments):
+    from .datasets import follow
     from .datasets import open as open_recording
 
-    recording = open_recording(arguments.recording)
+    if arguments.idle is not None and not arguments.follow:
+        raise BadInput("goes with --follow only", field="--idle")
+    recording = follow(arguments.recording, idle_seconds=arguments.idle) if arguments.follow else open_recording(
+        arguments.recording)
     distill = _changed(getattr(recording, "distill", None), arguments)
     if not arguments.json:
         return _play(arguments.recording, distill, recording, ledger=arguments.ledger)
@@ -200,6 +207,14 @@ def _run(recording, distill, listen=None):
         session.subscribe(listen)
     try:
         return session.run()
+    except KeyboardInterrupt:
+        if not getattr(recording, "following", False):
+            raise
+        session.stop()                     # a recording that grows has no other end: make a key of what came
+        session.wait()
+        if session.report is None:
+            raise
+        return session.report
     finally:
         bar.close()
 

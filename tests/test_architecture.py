@@ -10,8 +10,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "qkdlab"
-BASE = {"bits", "choices", "classical_channel", "datatypes", "entropy", "errors", "preamble", "registry", "settings",
-        "streams"}
+BASE = {"bits", "choices", "classical_channel", "datatypes", "entropy", "errors", "preamble", "provenance", "registry",
+        "settings", "streams"}
 STEPS = {"datasets", "instruments", "postprocessing", "proofs", "protocols"}
 TOP = {"accounting", "ledger", "live", "parties", "report", "session", "store"}
 FRONT = {"__main__", "benchmarks", "cli", "lab", "widgets"}
