@@ -237,7 +237,7 @@ class _Stream:
     def _refresh(self, file, reader):
         """See what is new; whether the recording is finished, as known before it was looked at."""
         finished = file["bob"]["finished"]
-        finished.id.refresh()
+        finished.refresh()
         done = bool(finished[0])
         reader.refresh()
         return done

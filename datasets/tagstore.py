@@ -129,7 +129,7 @@ class TagReader:
     def refresh(self):
         """See what was written meanwhile; only in a file that is open for reading beside a writer."""
         for dataset in self._data.values():
-            dataset.id.refresh()
+            dataset.refresh()
 
     def extent(self):
         """What counts now."""
@@ -189,7 +189,7 @@ class FirstVersionReader:
     def refresh(self):
         """As for :class:`TagReader`."""
         for dataset in self._data.values():
-            dataset.id.refresh()
+            dataset.refresh()
 
     def extent(self):
         """What counts now."""
