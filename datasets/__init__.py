@@ -140,7 +140,7 @@ def _left_out(recording, tally, lost, settings):
     return left
 
 
-def writer(form, path, link, distill=None, public_seed=None):
+def writer(form, path, link, distill=None, public_seed=None, about=None):
     """A recorder for a link: a context manager with ``append(tags)``.
 
     Parameters
@@ -155,9 +155,13 @@ def writer(form, path, link, distill=None, public_seed=None):
     distill : DistillSettings, optional
     public_seed : bytes, optional
         32 bytes.
+    about : dict, optional
+        What else a run of one file notes: ``operator, purpose, notes, parents, snapshot, provenance``.
     """
     kinds = {"h5": _modules()["run"].RunWriter, "ptu": folder.FolderWriter}
     if form not in kinds:
         raise BadInput(f"unknown form of a recording; {nearest(form, kinds)}", field="form", value=form)
+    if about and form != "h5":
+        raise BadInput("only a run of one file (h5) has a place for this", field=next(iter(about)))
     return kinds[form](path, source=link.source, sync=link.sync, receiver=link.receiver, choices=link.choices,
-                       simulated=link.simulated, distill=distill, public_seed=public_seed)
+                       simulated=link.simulated, distill=distill, public_seed=public_seed, **(about or {}))

@@ -102,7 +102,7 @@ class RunWriter:
 
     def _begin(self, h5py):
         file = self._file
-        file.attrs["qkdlab"], file.attrs["version"] = "run", VERSION
+        file.attrs["version"] = VERSION
         file.attrs["versions"] = json.dumps({
             "qkdlab": qkdlab.__version__, "python": platform.python_version(), "numpy": np.__version__,
             "h5py": h5py.__version__, "hdf5": h5py.version.hdf5_version})
@@ -128,6 +128,7 @@ class RunWriter:
             for name in self._alice.keys() - {"kind"}:
                 value = np.asarray(self._alice[name])
                 group.create_dataset(name, data=value, **(PACKED if value.ndim and len(value) > 512 else {}))
+        file.attrs["qkdlab"] = "run"                 # last: who follows the file takes it for a run once it is whole
         file.flush()
         file.swmr_mode = True
 

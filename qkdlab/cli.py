@@ -9,6 +9,7 @@ import json
 import pathlib
 import sys
 
+from .cli_archive import add_commands, changed_settings
 from .errors import BadInput
 
 __all__ = ["main"]
@@ -72,6 +73,9 @@ def _parser():
     sub.add_argument("--format", choices=("h5", "ptu"), default="h5",
                      help="h5: one HDF5 file (default); ptu: a folder with a PicoQuant file, the sender's record and "
                           "the settings")
+    sub.add_argument("--operator", default="", help="who records")
+    sub.add_argument("--purpose", default="", help="what for")
+    sub.add_argument("--notes", default="", help="anything else; found again by `qkdlab runs search`")
 
     sub = command("distill", _distill, "turn a recording into a key and a report")
     sub.add_argument("recording", metavar="RUN")
@@ -110,6 +114,8 @@ def _parser():
     sub = command("convert", _convert, "write a time-tag file in another format (by its ending)")
     sub.add_argument("input", metavar="IN")
     sub.add_argument("output", metavar="OUT")
+
+    add_commands(command, json_flag)
     return parser
 
 
@@ -145,7 +151,8 @@ def _simulate(arguments):
     if arguments.output is None:
         raise BadInput("the following arguments are required: -o/--output; see `qkdlab simulate --help`")
     path = store.record(arguments.config, arguments.output, seconds=arguments.seconds, seed=arguments.seed,
-                        form=arguments.format)
+                        form=arguments.format,
+                        words={n: getattr(arguments, n) for n in ("operator", "purpose", "notes") if getattr(arguments, n)})
     print(f"recorded {path}; next: qkdlab distill {path}", file=sys.stderr)
 
 
@@ -157,33 +164,12 @@ def _distill(arguments):
         raise BadInput("goes with --follow only", field="--idle")
     recording = follow(arguments.recording, idle_seconds=arguments.idle) if arguments.follow else open_recording(
         arguments.recording)
-    distill = _changed(getattr(recording, "distill", None), arguments)
+    distill = changed_settings(getattr(recording, "distill", None), arguments)
     if not arguments.json:
         return _play(arguments.recording, distill, recording, ledger=arguments.ledger)
     report = _run(recording, distill)
     print(json.dumps(report, allow_nan=False))
     return 0 if report["secret_bits"] else 1
-
-
-def _changed(distill, arguments):
-    """The recording's distillation settings with those of the command line."""
-    import tomllib
-
-    from .datatypes import DistillSettings
-    from .settings import from_table, to_table
-
-    table = to_table(distill or DistillSettings())
-    for change in arguments.set:
-        name, equals, value = change.partition("=")
-        if not equals:
-            raise BadInput("NAME=VALUE is expected", where="--set", value=change)
-        try:
-            table[name.strip()] = tomllib.loads(f"x = {value}")["x"]
-        except tomllib.TOMLDecodeError:
-            table[name.strip()] = value.strip()
-    if arguments.proof:
-        table["proof"] = arguments.proof
-    return from_table(DistillSettings, table, "distillation settings")
 
 
 def _run(recording, distill, listen=None):

@@ -13,8 +13,8 @@ PACKAGE = ROOT / "qkdlab"
 BASE = {"bits", "choices", "classical_channel", "datatypes", "entropy", "errors", "preamble", "provenance", "registry",
         "settings", "streams"}
 STEPS = {"datasets", "instruments", "postprocessing", "proofs", "protocols"}
-TOP = {"accounting", "ledger", "live", "parties", "report", "session", "store"}
-FRONT = {"__main__", "benchmarks", "cli", "lab", "widgets"}
+TOP = {"accounting", "archive", "chart", "executors", "ledger", "live", "parties", "report", "session", "store", "sweeps"}
+FRONT = {"__main__", "benchmarks", "cli", "cli_archive", "lab", "widgets"}
 LIGHT = {"numpy", "scipy"}                    # third-party modules that may be imported at the top of a module
 VIEW = {"IPython", "anywidget", "bokeh", "ipywidgets", "traitlets"}
 
