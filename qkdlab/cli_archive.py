@@ -29,7 +29,7 @@ def add_commands(command, json_flag):
     sub.description, sub.formatter_class = RUNS, argparse.RawDescriptionHelpFormatter
     sub.add_argument("words", nargs="*", metavar="WORD", help="a folder, or what to do and with which runs: see above")
     sub.add_argument("-C", "--folder", default=".", help="where the runs are (default: here)")
-    sub.add_argument("--all", action="store_true", help="analyse every run of the folder")
+    sub.add_argument("--all", nargs="?", const="", metavar="FOLDER", help="analyse every run of the folder")
     sub.add_argument("--again", action="store_true", help="also those that have a result under the same settings")
     sub.add_argument("--no-store", action="store_true", help="keep no results in the runs")
     sub.add_argument("--proof", help="security analysis (default: the run's own)")
@@ -127,8 +127,11 @@ def _analyse(arguments, words):
     from .datasets.results import add_result
     from .executors import executor
 
-    with _archive(arguments.folder if not (arguments.all and words) else words[0]) as archive:
-        if arguments.all:
+    every = arguments.all is not None
+    if every and words:
+        raise BadInput("either IDs or --all is expected", field="analyse", value=words[0])
+    with _archive(arguments.all or arguments.folder) as archive:
+        if every:
             paths = [archive.folder / run["path"] for run in archive.runs() if run["error"] is None]
         else:
             paths = [archive.find(word) for word in words or [_one(arguments, words)]]

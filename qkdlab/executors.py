@@ -141,7 +141,8 @@ class _Dask(_Pool):
         return self._client.submit(function, task, pure=False)
 
     def _first(self, futures):
-        return self._distributed.wait(futures, return_when="FIRST_COMPLETED").done
+        with self._client.as_current():
+            return self._distributed.wait(futures, return_when="FIRST_COMPLETED").done
 
 
 KINDS = {"serial": lambda _: _Serial(), "threads": lambda n: _Threads(_count(n)),
