@@ -119,8 +119,9 @@ def read_results(path):
         ``id, created, settings_sha256, result``.
     """
     with run.opened(path) as file:
-        return [{"id": name, **{key: str(file["results"][name].attrs.get(key, "")) for key in ("created", "settings_sha256")},
-                 "result": _json_of(file, f"results/{name}", path)} for name in sorted(file.get("results", ()))]
+        return [{"id": name, "result": _json_of(file, f"results/{name}", path),
+                 **{key: str(file["results"][name].attrs.get(key, "")) for key in ("created", "settings_sha256")}}
+                for name in sorted(file.get("results", ()))]
 
 
 def add_note(path, words):

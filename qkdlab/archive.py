@@ -106,7 +106,8 @@ class Archive:
             for one in found:
                 report = one["result"] or {}
                 self._base.execute("INSERT INTO result VALUES (?, ?, ?, ?, ?, ?)", (
-                    one["id"], path, one["created"], one["settings_sha256"], report.get("secret_bits"), report.get("reason")))
+                    one["id"], path, one["created"], one["settings_sha256"], report.get("secret_bits"),
+                    report.get("reason")))
                 self._base.executemany("INSERT INTO scalar VALUES (?, ?, ?, ?)",
                                        ((path, one["id"], name, value) for name, value in _scalars(report)))
 

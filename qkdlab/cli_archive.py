@@ -41,7 +41,7 @@ def add_commands(command, json_flag):
     sub = command("sweep", _sweep, "simulate a link over a grid of settings; goes on where it was stopped")
     sub.add_argument("config", metavar="CONFIG.toml", nargs="?", help="the link (default: a link of 50 km)")
     sub.add_argument("--vary", action="append", default=[], metavar="NAME=VALUES", required=True,
-                     help="for example link.loss_db=0:40:2 or detectors.efficiency=0.1,0.2; may be repeated: all combinations")
+                     help="for example link.loss_db=0:40:2 or detectors.efficiency=0.1,0.2; repeated: all combinations")
     sub.add_argument("-o", "--output", metavar="FOLDER", required=True, help="where results are kept as they finish")
     sub.add_argument("--seconds", type=float, default=1.0, help="link time of each point (default: 1)")
     sub.add_argument("--seed", type=int, default=0, help="another number is another sample (default: 0)")
@@ -266,7 +266,8 @@ def runs_text(runs):
     rows = [(run["path"], (run["run_id"] or "")[-8:], (run["created"] or "")[:16].replace("T", " "),
              "" if run["tags"] is None else f"{run['tags']:,}", "" if run["seconds"] is None else f"{run['seconds']:.3f}",
              _number(run["secret_bits"]) if run["results"] else "", _remark(run)) for run in runs]
-    return _table(("file", "id", "created (UTC)", "tags", "seconds", "secret bits", "remark"), rows) if rows else "no runs here"
+    heads = ("file", "id", "created (UTC)", "tags", "seconds", "secret bits", "remark")
+    return _table(heads, rows) if rows else "no runs here"
 
 
 def _remark(run):

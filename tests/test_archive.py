@@ -208,7 +208,8 @@ def test_tags_alone_give_a_reason_and_the_others_a_key(recorded, tmp_path, capsy
 
 
 @pytest.mark.parametrize("words", [["show"], ["show", "nope"], ["analyse"], ["a", "b"], ["search"], ["note", "1"],
-                                   ["analyse", "1", "--proof", "nope"], ["analyse", "1", "--all"], ["analyse", "1", "--workers", "nope"]])
+                                   ["analyse", "1", "--proof", "nope"],
+                                   ["analyse", "1", "--all"], ["analyse", "1", "--workers", "nope"]])
 def test_bad_usage_is_one_line(recorded, capsys, words):
     code, out, err = printed(capsys, "runs", "-C", recorded, *words)
     assert code == 2 and not out and err.count("\n") == 1

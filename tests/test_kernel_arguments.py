@@ -5,8 +5,6 @@ import numpy as np
 import pytest
 from kernel_calls import calls
 
-
-
 CALLS = calls(500, frame_tiles=2)
 
 
