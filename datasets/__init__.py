@@ -2,11 +2,13 @@
 
 A format is a module of this folder (or of a package that joins through the entry points ``qkdlab.datasets``) with
 
-- ``SIGNATURE``: the bytes with which its files begin (a file's ending says nothing);
+- ``SIGNATURE``: the bytes with which its files begin (a file's ending says nothing), empty where they have none;
 - ``read(path) -> Recording``, which raises :class:`~qkdlab.errors.BadInput` with file, offset or field, and value;
 
-and, where files can be written, ``SUFFIX`` and ``write(path, blocks)``, and ``keep(recording)``: the settings of
-``write`` that the recording it comes from decides.
+where `SIGNATURE` is empty or not enough, ``recognises(head, size, path) -> bool``: whether a file of `size` bytes
+that begins with `head` (its first :data:`HEAD_BYTES`) can be one of these, judged by what it holds; the ending of
+`path` may decide where the bytes fit two formats; and, where files can be written, ``SUFFIX`` and
+``write(path, blocks)``, and ``keep(recording)``: the settings of ``write`` that the recording it comes from decides.
 """
 
 import functools
@@ -21,17 +23,21 @@ from qkdlab.errors import BadInput
 from qkdlab.registry import Registry
 from qkdlab.settings import nearest
 
-__all__ = ["FORMATS", "DistillSettings", "Recording", "Tally", "convert", "follow", "inspect", "open", "writer"]
+__all__ = ["FORMATS", "HEAD_BYTES", "DistillSettings", "Recording", "Tally", "convert", "follow", "inspect", "open",
+           "writer"]
 
 FORMATS = Registry("qkdlab.datasets", need="SIGNATURE")
+HEAD_BYTES = 4096
 
 
-def open(path):
+def open(path, form=None):
     """Open a recording of any known format: a file, or a folder with a ``run.toml``.
 
     Parameters
     ----------
     path : path-like
+    form : str, optional
+        Name of the format, for a file whose bytes do not tell; found from the bytes by default.
 
     Returns
     -------
@@ -43,24 +49,41 @@ def open(path):
         Naming the file, the byte offset or field, and the value.
     """
     path = pathlib.Path(path)
-    return folder.read(path, _read_file) if path.is_dir() else _read_file(path)
+    if path.is_dir():
+        if form is not None:
+            raise BadInput("the format is chosen for a file; this is a folder", where=path, field="form", value=form)
+        return folder.read(path, _read_file)
+    return _read_file(path, form)
 
 
-def _read_file(path):
+def _read_file(path, form=None):
     try:
         with path.open("rb") as file:
-            head = file.read(64)
+            head, size = file.read(HEAD_BYTES), file.seek(0, 2)
     except FileNotFoundError:
         raise BadInput("no such file", where=path) from None
     except OSError as error:
         raise BadInput(error.strerror or str(error), where=path) from None
     if not head:
         raise BadInput("the file is empty", where=path)
-    for module in _modules().values():
-        if head.startswith(module.SIGNATURE):
-            return module.read(path)
+    if form is not None:
+        return FORMATS.get(form).read(path)
+    fits = _candidates(head, size, path)
+    if len(fits) == 1:
+        return fits.popitem()[1].read(path)
+    if fits:
+        raise BadInput(f"the bytes fit several formats, say which: {', '.join(fits)}", where=path, field="form")
     raise BadInput(f"no known recording begins like this; known: {', '.join(_modules())}", where=f"{path}: byte 0",
                    value=head[:8])
+
+
+def _candidates(head, size, path):
+    """The formats that a file can have: those whose signature it bears, else those that recognise what it holds."""
+    signed = {name: module for name, module in _modules().items()
+              if module.SIGNATURE and head.startswith(module.SIGNATURE)}
+    fits = {name: module for name, module in (signed or _modules()).items()
+            if hasattr(module, "recognises") and module.recognises(head, size, path)}
+    return fits or signed
 
 
 @functools.cache
@@ -69,12 +92,14 @@ def _modules():
     return {name: FORMATS.get(name) for name in FORMATS.names()}
 
 
-def inspect(path):
+def inspect(path, form=None):
     """Read a recording from first to last and say what it holds.
 
     Parameters
     ----------
     path : path-like
+    form : str, optional
+        As for :func:`open`.
 
     Returns
     -------
@@ -86,10 +111,10 @@ def inspect(path):
     BadInput
         As :func:`open`; what was readable of a damaged file is reported with a warning instead.
     """
-    return open(path).inspect()
+    return open(path, form).inspect()
 
 
-def convert(source, target):
+def convert(source, target, form=None):
     """Write a recording in another format.
 
     Parameters
@@ -97,6 +122,8 @@ def convert(source, target):
     source : path-like
     target : path-like
         Must not exist; its ending chooses the format.
+    form : str, optional
+        Format of the source, as for :func:`open`.
 
     Returns
     -------
@@ -114,7 +141,7 @@ def convert(source, target):
     if target.suffix not in makers:
         raise BadInput(f"no format to write has this ending; {nearest(target.suffix, makers)}", where=target,
                        value=target.suffix)
-    recording, tally, maker = open(source), Tally(), makers[target.suffix]
+    recording, tally, maker = open(source, form), Tally(), makers[target.suffix]
     settings = maker.keep(recording) if hasattr(maker, "keep") else {}
     lost = 0
 

@@ -74,7 +74,7 @@ class Followed(Recording):
         self.waiting.end()
 
 
-def follow(path, *, idle_seconds=None, stop=None, poll_seconds=0.1):
+def follow(path, form=None, *, idle_seconds=None, stop=None, poll_seconds=0.1):
     """Open a recording that is still being written.
 
     Its ``tag_blocks()`` yields what is there, then what is added, in blocks of bounded memory. A record of which only a
@@ -84,6 +84,8 @@ def follow(path, *, idle_seconds=None, stop=None, poll_seconds=0.1):
     ----------
     path : path-like
         A PicoQuant file, a run (HDF5), or a folder with a ``run.toml``; its header may still be on its way.
+    form : str, optional
+        As for :func:`qkdlab.datasets.open`.
     idle_seconds : float, optional
         End when nothing was added for so long; absent: wait until `stop`, or until the file says that it is finished.
     stop : threading.Event or callable, optional
@@ -103,7 +105,7 @@ def follow(path, *, idle_seconds=None, stop=None, poll_seconds=0.1):
     from qkdlab import datasets
 
     waiting = Waiting(idle_seconds, stop, poll_seconds)
-    recording = _patiently(lambda: datasets.open(path), pathlib.Path(path), waiting)
+    recording = _patiently(lambda: datasets.open(path, form), pathlib.Path(path), waiting)
     if not hasattr(recording.stream, "following"):
         raise BadInput(f"a recording of the format '{recording.format}' cannot be followed while it is written",
                        where=path)

@@ -59,6 +59,9 @@ def _parser():
     def json_flag(sub):
         sub.add_argument("--json", action="store_true", help="print one JSON object and nothing else on stdout")
 
+    def form_flag(sub):
+        sub.add_argument("--format", metavar="NAME", help="format of the file, where its bytes do not tell")
+
     sub = command("lab", _lab, "open JupyterLab on the notebooks")
     sub.add_argument("--port", type=int, help="port on loopback (default: a free one)")
     sub.add_argument("--no-browser", action="store_true", help="only print the address and serve")
@@ -99,6 +102,7 @@ def _parser():
 
     sub = command("inspect", _inspect, "say what a time-tag file holds")
     sub.add_argument("file", metavar="FILE")
+    form_flag(sub)
     json_flag(sub)
 
     sub = command("bench", _bench, "kernel speeds beside their peers on this machine")
@@ -114,6 +118,7 @@ def _parser():
     sub = command("convert", _convert, "write a time-tag file in another format (by its ending)")
     sub.add_argument("input", metavar="IN")
     sub.add_argument("output", metavar="OUT")
+    form_flag(sub)
 
     add_commands(command, json_flag)
     return parser
@@ -247,7 +252,7 @@ def _inspect(arguments):
     from .datasets import inspect
     from .report import inspect_text
 
-    info = inspect(arguments.file)
+    info = inspect(arguments.file, arguments.format)
     print(json.dumps(info, allow_nan=False) if arguments.json else inspect_text(arguments.file, info))
 
 
@@ -275,6 +280,6 @@ def _bench(arguments):
 def _convert(arguments):
     from .datasets import convert
 
-    for note in convert(arguments.input, arguments.output):
+    for note in convert(arguments.input, arguments.output, arguments.format):
         print(f"note: {note}", file=sys.stderr)
     print(f"wrote {arguments.output}", file=sys.stderr)

@@ -94,8 +94,8 @@ def test_picture_is_well_formed():
 
 
 def test_menu():
-    assert benchmarks.BENCHMARKS.names() == ["amplify", "blocks", "cascade", "decoy", "detections", "encode", "records", "slots",
-                                             "streams"]
+    assert benchmarks.BENCHMARKS.names() == [
+        "amplify", "blocks", "cascade", "decoy", "detections", "encode", "records", "slots", "streams"]
     with pytest.raises(BadInput, match="did you mean|encode"):
         benchmarks.run(["encoder"])
     with pytest.raises(BadInput, match="quick, normal or long"):

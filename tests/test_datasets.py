@@ -209,3 +209,27 @@ def test_random_bytes(scratch, signature, raw):
         datasets.inspect(scratch)
     except BadInput as error:
         assert "fuzz" in str(error)
+
+
+def test_the_format_can_be_named(tmp_path):
+    path = tmp_path / "tags.txt"
+    path.write_text("time_ps,channel\n5,1\n9,2\n")
+    assert datasets.inspect(path, form="csv") == datasets.inspect(path)
+    with pytest.raises(BadInput, match="datasets: unknown name"):
+        datasets.open(path, form="nothing")
+    with pytest.raises(BadInput, match="folder"):
+        datasets.open(tmp_path, form="csv")
+
+
+def test_a_file_that_fits_two_formats_names_both(tmp_path, monkeypatch):
+    class Other:
+        SIGNATURE = csv.SIGNATURE
+
+    monkeypatch.setattr(datasets, "_modules", lambda: {"csv": csv, "other": Other})
+    path = tmp_path / "tags.csv"
+    path.write_text("time_ps,channel\n5,1\n")
+    with pytest.raises(BadInput, match="csv, other"):
+        datasets.open(path)
+    monkeypatch.setattr(Other, "recognises", staticmethod(lambda head, size, path: False), raising=False)
+    monkeypatch.setattr(csv, "recognises", lambda head, size, path: size == 20, raising=False)
+    assert datasets.open(path).format == "csv"

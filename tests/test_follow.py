@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -237,3 +238,33 @@ def test_from_the_command_line(tmp_path, link_tables, capsys):
     thread.join()
     assert json.loads(capsys.readouterr().out)["secret_bits"] > 0
     assert main(["distill", str(path), "--idle", "3"]) == 2 and "--follow" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to send")
+def test_ctrl_c_makes_a_key_of_what_came(tmp_path, link_tables):
+    path = tmp_path / "run.h5"
+    link = simulate(link_tables, seed=3)
+    with datasets.writer("h5", path, link, public_seed=b"s" * 32) as writer:
+        for block in link.blocks(0.1, 0.05):
+            writer.append(block)
+        process = subprocess.Popen([sys.executable, "-c", TOLD, "distill", str(path), "--follow", "--json"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stderr.readline() == "a block\n"
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    report = json.loads(out)
+    assert report["secret_bits"] > 0 and process.returncode == 0, err
+
+
+TOLD = """
+import sys
+from qkdlab import cli, session
+tell = session.Session._tell
+def told(self, step, block=0, **values):
+    tell(self, step, block, **values)
+    if step == "block":
+        print("a block", file=sys.stderr, flush=True)
+session.Session._tell = told
+sys.exit(cli.main())
+"""

@@ -68,7 +68,8 @@ for block in datasets.follow(sys.argv[1], idle_seconds=0.1).tag_blocks():
 found = {"count": count, "times": last.time_ps[-1001:].tolist(), "channels": last.channel[-1001:].tolist()}
 """, path)
     assert found["count"] == TEN_GB // 4 + len(known)
-    assert found["times"][-100:] == known.time_ps[-100:].tolist() and found["channels"][-100:] == known.channel[-100:].tolist()
+    assert found["times"][-100:] == known.time_ps[-100:].tolist()
+    assert found["channels"][-100:] == known.channel[-100:].tolist()
     assert found["peak_bytes"] < 300e6
 
 
