@@ -66,6 +66,12 @@ def _parser():
     sub.add_argument("--port", type=int, help="port on loopback (default: a free one)")
     sub.add_argument("--no-browser", action="store_true", help="only print the address and serve")
 
+    sub = command("app", _app, "open a page without any code: replay a recording, run the bench")
+    sub.add_argument("name", nargs="?", default="replay", metavar="NAME", help="replay (default) or bench")
+    sub.add_argument("--port", type=int, help="port on loopback (default: a free one)")
+    sub.add_argument("--no-browser", action="store_true", help="only print the address and serve")
+    sub.add_argument("--folder", help="where recordings are looked for (default: here)")
+
     sub = command("simulate", _simulate, "simulate a link and record it like a real one")
     sub.add_argument("config", metavar="CONFIG.toml", nargs="?", help="the link (default: a link of 50 km)")
     sub.add_argument("-o", "--output", metavar="RUN", help="what to write; must not exist")
@@ -143,6 +149,12 @@ def _lab(arguments):
     from .lab import open_lab
 
     return open_lab(port=arguments.port, browser=not arguments.no_browser)
+
+
+def _app(arguments):
+    from .app import open_app
+
+    return open_app(arguments.name, port=arguments.port, browser=not arguments.no_browser, folder=arguments.folder)
 
 
 def _simulate(arguments):

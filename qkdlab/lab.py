@@ -7,18 +7,12 @@ import json
 import os
 import pathlib
 import secrets
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import threading
-import time
-import urllib.error
-import urllib.request
 import webbrowser
 
 from .errors import BadInput
+from .serving import checked_port, ended_by_sigterm, process, wait_until_up
 from .settings import nearest
 
 __all__ = ["copy_notebooks", "notebook_names", "open_lab"]
@@ -97,14 +91,14 @@ def open_lab(port=None, browser=True, folder=None, notebook="lab/live-session"):
     notebook = str(notebook).removesuffix(".ipynb")
     if notebook not in notebook_names():
         raise BadInput(f"unknown notebook; {nearest(notebook, notebook_names())}", field="notebook", value=notebook)
-    port = _checked_port(port)
+    port = checked_port(port)
     folder = pathlib.Path("qkdlab-notebooks" if folder is None else folder).resolve()
     copy_notebooks(folder)
     token = secrets.token_hex(24)
     # a workspace of its own leaves the user's window layout alone
     address = f"http://127.0.0.1:{port}/lab/workspaces/qkdlab/tree/{notebook}.ipynb?token={token}"
-    with contextlib.suppress(KeyboardInterrupt), _ended_by_sigterm(), _server(port, folder, token) as server:
-        _wait_until_up(server, port, token)
+    with contextlib.suppress(KeyboardInterrupt), ended_by_sigterm(), _server(port, folder, token) as server:
+        wait_until_up(server, f"http://127.0.0.1:{port}/api/status", token)
         print(address, flush=True)
         print(f"JupyterLab serves {folder}; stop it with Ctrl-C.", file=sys.stderr, flush=True)
         if browser:
@@ -131,46 +125,22 @@ def _read_record(path):
     return record if isinstance(record, dict) else {}
 
 
-def _checked_port(port):
-    """`port` if nobody listens there, or a free one."""
-    with socket.socket() as probe:
-        if os.name == "posix":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port or 0))
-        except (OSError, OverflowError, TypeError) as error:
-            raise BadInput(f"cannot serve on this port: {getattr(error, 'strerror', None) or error}", field="port",
-                           value=port) from None
-        return probe.getsockname()[1]
-
-
 @contextlib.contextmanager
 def _server(port, folder, token):
-    """JupyterLab as a process of its own, in its own group so that Ctrl-C reaches it through us only."""
+    """JupyterLab as a process of its own."""
     options = [
         "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
         "--ServerApp.open_browser=False", f"--ServerApp.root_dir={folder}", "--Application.log_level=WARN",
         "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--VoilaConfiguration.template=qkdlab",
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")         # a container; the server listens on loopback alone
     with tempfile.TemporaryDirectory(prefix="qkdlab-") as settings:
         _silence_news(pathlib.Path(settings))
         paths = os.pathsep.join(filter(None, [settings, os.environ.get("JUPYTER_CONFIG_PATH")]))
-        # the kernels of this environment come before any of the same name in the user's home
-        environment = os.environ | {"JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1",
-                                    "JUPYTER_CONFIG_PATH": paths}
-        process = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env=environment, cwd=folder,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
-        try:
-            yield process
-        finally:
-            process.terminate()                # Jupyter ends its kernels on SIGTERM
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        with process("jupyterlab", options, folder, {"JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": paths}) as server:
+            yield server
 
 
 def _silence_news(folder):
@@ -178,36 +148,3 @@ def _silence_news(folder):
     (folder / "labconfig").mkdir()
     disabled = {"@jupyterlab/apputils-extension:announcements": True}
     (folder / "labconfig" / "page_config.json").write_text(json.dumps({"disabledExtensions": disabled}))
-
-
-def _wait_until_up(server, port, token, patience_s=60):
-    """Return when the server answers."""
-    asked = urllib.request.Request(f"http://127.0.0.1:{port}/api/status", headers={"Authorization": f"token {token}"})
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    end = time.monotonic() + patience_s
-    while time.monotonic() < end:
-        if server.poll() is not None:
-            raise BadInput("JupyterLab ended while starting; its messages are above", field="port", value=port)
-        try:
-            with direct.open(asked, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise BadInput(f"JupyterLab did not answer within {patience_s} s", field="port", value=port)
-
-
-@contextlib.contextmanager
-def _ended_by_sigterm():
-    """Turn SIGTERM into an orderly end."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(*_):
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

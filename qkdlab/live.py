@@ -1,6 +1,12 @@
-"""A live link: Alice's choices and Bob's time tagger as a source for a session."""
+"""Sources that come as time goes by: a link over instruments, and a recording played as if it were one."""
 
-__all__ = ["LiveLink"]
+import numpy as np
+
+from .datatypes import TimeTags
+
+__all__ = ["LiveLink", "Replay"]
+
+FINEST_SHARE = 0.005             # a stretch of a long replay is this share of what has passed: some thousand stretches a day
 
 
 class LiveLink:
@@ -29,3 +35,35 @@ class LiveLink:
                     return
         finally:
             self.tagger.stop()
+
+
+class Replay:
+    """A recording that comes in stretches of link time, so that it can be watched like a live link.
+
+    Parameters
+    ----------
+    recording : Recording
+    block_seconds : float
+        Link time of a stretch. The stretches of a recording of hours grow with the time that has passed.
+    """
+
+    def __init__(self, recording, block_seconds=0.1):
+        self._recording, self._stretch_ps = recording, max(1, round(block_seconds * 1e12))
+
+    def __getattr__(self, name):
+        return getattr(self._recording, name)
+
+    def tag_blocks(self, **options):
+        """The recording's tags; no TimeTags spans more than one stretch, none is empty."""
+        start = end = None
+        for tags in self._recording.tag_blocks(**options):
+            first = 0
+            while first < len(tags):
+                time_ps = int(tags.time_ps[first])
+                if end is None or time_ps >= end:
+                    start = time_ps if start is None else start
+                    stretch = max(self._stretch_ps, round(FINEST_SHARE * (time_ps - start)))
+                    end = time_ps - time_ps % self._stretch_ps + stretch
+                after = int(np.searchsorted(tags.time_ps, end))
+                yield TimeTags(tags.time_ps[first:after], tags.channel[first:after], tags.lost if not first else 0)
+                first = after

@@ -38,6 +38,7 @@ def summary(session, receiver, alice, bob, provenance, *, title, warnings, stopp
         "blocks": [{"block": r.block, "secret_bits": r.secret_bits, "key_id": r.key_id, "reason": r.bound.reason,
                     "reconciliation": r.reconciliation, "bound": r.bound} for r in reports],
         "clock": receiver.clock, "tags": receiver.tags, "clicks": receiver.clicks, "lost_tags": receiver.lost,
+        "detector_tags": receiver.detector_tags,
         "seconds": {step: round(s, 6) for step, s in receiver.seconds.items()},
         "warnings": warnings,
         "settings_sha256": session.agreement.digest(),

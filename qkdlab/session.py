@@ -5,9 +5,9 @@ A session runs on one worker thread and tells what happens in events. The steps 
 ========== ===========================================================================================================
 step       values
 ========== ===========================================================================================================
-start      title, simulated
+start      title, simulated, records (in the recording, if its header tells; None else)
 clock      locked, rate_hz, offset_ppm, visibility, jitter_ps, gate_ps, reason, phase_ps (bins,), histogram (4, bins)
-block      time_s, rates_hz (4), qber_test, qber_low, qber_high (None: undefined), gains and gains_expected (by
+block      time_s, tags, rates_hz (4), qber_test, qber_low, qber_high (None: undefined), gains and gains_expected (by
            intensity, key basis; the latter None where nobody knows), sifted_key_bits, sifted_test_bits, s1, phase_error,
            key_length and signed_length (if stopped now), reason
 reconcile  rounds, leak_bits
@@ -159,7 +159,8 @@ class Session:
         alice = Alice(self.source.choices, self.agreement, ends[0], draw, provenance)
         bob = Bob(self.agreement, ends[1], draw, provenance)
         helper = _Serving(alice)
-        self._tell("start", title=_title(self.source), simulated=bool(self.source.simulated))
+        self._tell("start", title=_title(self.source), simulated=bool(self.source.simulated),
+                   records=getattr(self.source, "info", {}).get("records"))
         try:
             bob.hello()
             receiver = _Receiver(self, bob, draw)
@@ -235,6 +236,7 @@ class _Receiver:
         self.seconds = dict.fromkeys(("synchronise", "sift", "reconcile", "verify", "bound", "amplify"), 0.0)
         self.reports, self.total = [], DecoyCounts.zeros(len(a.source.intensities))
         self.tags = self.clicks = self.lost = 0
+        self.detector_tags = np.zeros(len(a.receiver.channels), np.int64)
         self._next_slot = None
         # On a real link nothing is announced before the last detection of a block, as the proofs assume. A recording
         # has all of its detections already; a simulated Eve does not adapt, and the live view wants the counts.
@@ -258,6 +260,8 @@ class _Receiver:
         """One stretch of tags."""
         self.tags += len(tags)
         self.lost += tags.lost
+        channels = self._session.agreement.receiver.channels
+        self.detector_tags += np.bincount(tags.channel, minlength=max(channels) + 1)[list(channels)]
         clock = time.perf_counter()
         clicks = self._synchroniser.push(tags)
         self.seconds["synchronise"] += time.perf_counter() - clock
@@ -329,7 +333,7 @@ class _Receiver:
         sent = counts.sent[:, 0]
         gains = np.divide(counts.clicks[:, 0], sent, out=np.zeros(len(sent)), where=sent > 0)
         self._session._tell(
-            "block", self.bob.block, **self._rates(tags), qber_test=qber, qber_low=low, qber_high=high,
+            "block", self.bob.block, **self._rates(tags), tags=self.tags, qber_test=qber, qber_low=low, qber_high=high,
             gains=gains.tolist(), gains_expected=_expected(self._session.source, state),
             sifted_key_bits=int(counts.clicks[:, 0].sum()), sifted_test_bits=int(counts.clicks[:, 1].sum()),
             s1=bound.s1, phase_error=bound.phase_error, key_length=bound.length, signed_length=bound.signed_length,
@@ -341,7 +345,8 @@ class _Receiver:
         if tags is None or len(tags) < 2:
             return {"time_s": (self._span_ps[1] - self._span_ps[0]) * 1e-12 if self._span_ps else 0.0,
                     "rates_hz": [0.0] * len(channels)}
-        start, end = int(tags.time_ps[0]), int(tags.time_ps[-1])
+        # Since the last tag of the stretch before: a short rest at the end would otherwise show a rate of its own.
+        start, end = self._span_ps[1] if self._span_ps else int(tags.time_ps[0]), int(tags.time_ps[-1])
         self._span_ps = (self._span_ps[0] if self._span_ps else start, end)
         counts = np.bincount(tags.channel, minlength=max(channels) + 1)
         return {"time_s": (end - self._span_ps[0]) * 1e-12,

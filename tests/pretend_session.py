@@ -12,7 +12,7 @@ from qkdlab.settings import Settings, setting
 
 # the values of events that a figure, a log and a readout are tested with
 BLOCK = {
-    "time_s": 0.5, "rates_hz": [1e5, 9e4, 1e4, 2e4], "qber_test": 0.02, "qber_low": 0.01, "qber_high": 0.03,
+    "time_s": 0.5, "tags": 150_000, "rates_hz": [1e5, 9e4, 1e4, 2e4], "qber_test": 0.02, "qber_low": 0.01, "qber_high": 0.03,
     "gains": [1e-2, 2e-3, 0.0], "gains_expected": [1.1e-2, 2.1e-3, 1e-6], "sifted_key_bits": 1000,
     "sifted_test_bits": 100, "s1": 600.0, "phase_error": 0.04, "key_length": 0, "signed_length": -250.0, "reason": "x",
 }

@@ -170,10 +170,14 @@ def test_a_run_grows_in_another_process(tmp_path):
     path = tmp_path / "run.h5"
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)])
     try:
+        end = time.monotonic() + 60
+        while not path.exists():                     # a busy machine takes its time to start Python
+            assert writer.poll() is None and time.monotonic() < end
+            time.sleep(0.002)
         reader = Reader(datasets.follow(path, poll_seconds=POLL), block_tags=1000)
         times, channel = reader.end()
     finally:
-        assert writer.wait(20) == 0
+        assert writer.wait(60) == 0
     lengths = [100 + 700 * (i % 5) for i in range(40)]
     assert np.array_equal(times, np.concatenate([np.arange(n) + 10**6 * i for i, n in enumerate(lengths)]))
     assert np.array_equal(channel, np.repeat(np.arange(40) % 4, lengths))

@@ -3,8 +3,9 @@
 from . import lessons
 from .live import arrivals, bounds, gains, key_length, qber, rates, watch
 from .live_figure import LiveFigure
+from .replay_app import ReplayApp
 from .settings_panel import SettingsPanel
 from .workbench import Workbench
 
-__all__ = ["LiveFigure", "SettingsPanel", "Workbench", "arrivals", "bounds", "gains", "key_length", "lessons", "qber",
-           "rates", "watch"]
+__all__ = ["LiveFigure", "ReplayApp", "SettingsPanel", "Workbench", "arrivals", "bounds", "gains", "key_length", "lessons",
+           "qber", "rates", "watch"]

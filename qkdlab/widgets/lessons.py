@@ -9,12 +9,12 @@ from bokeh.models import Range1d
 
 from qkdlab.choices import encode
 from qkdlab.errors import BadInput
+from qkdlab.palette import PALETTE, intensity_style
 from qkdlab.session import Session
 from qkdlab.simulation import EveSettings, expected_gains, simulate
 
 from .live import figure_frame, legend_above, named_source
 from .live_figure import LiveFigure
-from .theme import PALETTE, intensity_style
 
 __all__ = ["gains_against_distance", "key_at_distance", "photon_numbers", "pulses", "qber_with_eve"]
 

@@ -29,8 +29,9 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
+from qkdlab.palette import ABORT, DETECTORS, EXPECTED, PALETTE, intensity_style
+
 from .live_figure import LiveFigure
-from .theme import ABORT, DETECTORS, EXPECTED, PALETTE, intensity_style
 
 __all__ = ["FIGURES", "LivePlot", "arrivals", "bounds", "feed", "figure_frame", "gains", "grid", "key_length",
            "legend_above", "named_source", "qber", "rates", "watch"]

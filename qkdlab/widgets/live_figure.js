@@ -15,16 +15,27 @@ function ask(model, kind, more) {
   });
 }
 
-// BokehJS comes from the kernel, once per page and bundle, never from the net.
+// BokehJS comes from the kernel, once per page and bundle, never from the net. The figure that was asked for it may be
+// closed before it answers: whoever has waited for long asks for itself.
 async function bokehjs(model, bundles) {
   const loaded = (window.__qkdlab_bokehjs ??= {});
-  for (const name of bundles)
-    await (loaded[name] ??= ask(model, "js", { bundle: name }).then(({ source }) => {
-      const script = document.createElement("script");
-      script.textContent = source;
-      document.head.append(script);
-    }));
+  for (const name of bundles) {
+    if (!(name in loaded)) loaded[name] = fetched(model, name);
+    const patience = new Promise((resolve) => { setTimeout(resolve, 1500); });
+    const arrived = await Promise.race([loaded[name].then(() => true), patience]);
+    if (!arrived) await Promise.race([loaded[name], (loaded[name] = fetched(model, name))]);
+  }
   return window.Bokeh;
+}
+
+async function fetched(model, name) {
+  const { source } = await ask(model, "js", { bundle: name });
+  const done = (window.__qkdlab_bokehjs_run ??= new Set());
+  if (done.has(name)) return;
+  done.add(name);
+  const script = document.createElement("script");
+  script.textContent = source;
+  document.head.append(script);
 }
 
 const isDark = () => document.body.dataset.jpThemeLight === "false";

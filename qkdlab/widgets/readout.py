@@ -50,14 +50,15 @@ class Readout:
         """Forget the last run."""
         self.state = "ready"                   # ready, running, paused, stopping, ended
         self.words = "Ready."
-        self.fraction, self._made = 0.0, 0     # of the present block; secret bits of the blocks before it
-        self._clock, self._block, self._report = None, None, None
+        self.fraction, self._made = 0.0, 0     # of the run, else of the present block; secret bits of the blocks before it
+        self._clock, self._block, self._report, self._records = None, None, None, None
 
     def take(self, event):
         """Remember what this event says."""
         values = event.values
         if event.step == "start":
             self.reset()
+            self._records = values.get("records")
             self.state, self.words = "running", "Looking for Alice's pulses in Bob's clicks \u2026"
         elif event.step == "clock":
             self._clock = values
@@ -66,6 +67,7 @@ class Readout:
                 values = values | {"rates_hz": self._block["rates_hz"]}    # told at the end; covers no further time
             self._block = values
             self.fraction = (values["time_s"] / self.seconds if self.seconds
+                             else values["tags"] / self._records if self._records
                              else values["sifted_key_bits"] / self.block_key_bits)
             self.words = f"Collecting detections: {values['time_s']:.1f} s of link time."
         elif event.step == "reconcile":

@@ -2,14 +2,12 @@
 
 import os
 
-import numpy as np
-
 from qkdlab.datasets import open as open_recording
-from qkdlab.datatypes import TimeTags
+from qkdlab.live import Replay
 from qkdlab.session import Session
 from qkdlab.simulation import simulate
 
-__all__ = ["Replay", "recipes"]
+__all__ = ["recipes"]
 
 
 def recipes(session=None, simulated=None, replayed=None, live=None, *, seed=None, distill=None, block_seconds=0.1,
@@ -52,29 +50,3 @@ def recipes(session=None, simulated=None, replayed=None, live=None, *, seed=None
 
 def _opened(recording):
     return open_recording(recording) if isinstance(recording, str | os.PathLike) else recording
-
-
-class Replay:
-    """A recording that comes in stretches of link time, so that it can be watched like a live link.
-
-    Parameters
-    ----------
-    recording : Recording
-    block_seconds : float
-        Link time of a stretch.
-    """
-
-    def __init__(self, recording, block_seconds=0.1):
-        self._recording, self._stretch_ps = recording, max(1, round(block_seconds * 1e12))
-
-    def __getattr__(self, name):
-        return getattr(self._recording, name)
-
-    def tag_blocks(self, **options):
-        """The recording's tags; no TimeTags spans more than one stretch, none is empty."""
-        for tags in self._recording.tag_blocks(**options):
-            stretch = tags.time_ps // self._stretch_ps
-            edges = [0, *(np.flatnonzero(np.diff(stretch)) + 1).tolist(), len(tags)]
-            for first, after in zip(edges, edges[1:], strict=False):
-                if after > first:
-                    yield TimeTags(tags.time_ps[first:after], tags.channel[first:after], tags.lost if not first else 0)

@@ -1,43 +1,14 @@
-"""How the plots look: one palette, a light and a dark theme, and a second channel besides colour for each meaning.
-
-The palette is that of Okabe and Ito, "Color Universal Design" (2008), made to be told apart by colour-blind readers.
-Its four darker colours are used for lines: their contrast is at least 3:1 on white, and on the dark page once blue is
-exchanged for its sky blue.
-"""
+"""How the plots look on the page: a light and a dark theme over the one palette."""
 
 from bokeh.themes import Theme
 
-__all__ = ["ABORT", "DARK", "DETECTORS", "EXPECTED", "INTENSITIES", "LIGHT", "PALETTE", "dressed", "intensity_style"]
+from qkdlab.palette import PALETTE
 
-PALETTE = {
-    "blue": "#0072B2", "vermillion": "#D55E00", "green": "#009E73", "purple": "#CC79A7",
-    "sky": "#56B4E9", "orange": "#E69F00", "yellow": "#F0E442", "grey": "#808080",
-}
-ABORT = PALETTE["vermillion"]                 # the line above which a block is given up
-EXPECTED = "dashed"                           # a model's curve beside the measured one
+__all__ = ["DARK", "LIGHT", "dressed"]
 
-# colour says the intensity, and so do dash and marker
-INTENSITIES = (
-    {"color": PALETTE["blue"], "dash": "solid", "marker": "circle"},
-    {"color": PALETTE["vermillion"], "dash": "dashed", "marker": "square"},
-    {"color": PALETTE["green"], "dash": "dotted", "marker": "triangle"},
-    {"color": PALETTE["purple"], "dash": "dotdash", "marker": "diamond"},
-)
-# colour says the basis, dash says the bit
-DETECTORS = (
-    {"name": "key 0", "color": PALETTE["blue"], "dash": "solid"},
-    {"name": "key 1", "color": PALETTE["blue"], "dash": "dashed"},
-    {"name": "test 0", "color": PALETTE["vermillion"], "dash": "solid"},
-    {"name": "test 1", "color": PALETTE["vermillion"], "dash": "dashed"},
-)
 _ON_DARK = {PALETTE["blue"]: PALETTE["sky"]}  # 2.9:1 on the dark page, sky blue has 6.6:1
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
-
-
-def intensity_style(index):
-    """Colour, dash and marker of the intensity of this index (0 is the signal)."""
-    return INTENSITIES[index % len(INTENSITIES)]
 
 
 def _theme(text, quiet, line, page):

@@ -62,3 +62,10 @@ def test_progress_by_link_time():
     readout = Readout(seconds=2.0)
     readout.take(Event("block", 0, BLOCK))
     assert readout.fraction == 0.25
+
+
+def test_progress_by_records():
+    readout = Readout(block_key_bits=1000)
+    readout.take(Event("start", 0, {"title": "a.ptu", "simulated": False, "records": 600_000}))
+    readout.take(Event("block", 0, BLOCK))
+    assert readout.fraction == BLOCK["tags"] / 600_000

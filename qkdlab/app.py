@@ -1,0 +1,81 @@
+"""``qkdlab app``: a page without any code in sight, in the browser, on this machine only."""
+
+import contextlib
+import importlib.resources
+import pathlib
+import secrets
+import shutil
+import sys
+import tempfile
+import webbrowser
+
+from .errors import BadInput
+from .serving import checked_port, ended_by_sigterm, process, wait_until_up
+from .settings import nearest
+
+__all__ = ["app_names", "open_app"]
+
+CULL_SECONDS = 60                # a kernel whose page was closed ends after this; runs do not live in kernels
+FOREIGN = ["jupyterlab-jupytext", "@pyviz/jupyterlab_pyviz", "@bokeh/jupyter_bokeh"]    # built for a newer page than this
+
+
+def app_names():
+    """Names of the apps, sorted."""
+    return sorted(_shipped())
+
+
+def open_app(name="replay", port=None, browser=True, folder=None):
+    """Serve an app until it is stopped (Ctrl-C or SIGTERM).
+
+    The address, with the token that lets one in, is the first line of stdout; the server's own messages go to stderr.
+
+    Parameters
+    ----------
+    name : str
+        From :func:`app_names`.
+    port : int, optional
+        Absent: a free one.
+    browser : bool
+        Open the address in the default browser.
+    folder : path-like, optional
+        Where recordings are looked for; absent: the current folder.
+
+    Raises
+    ------
+    BadInput
+        An unknown app, a taken port, no such folder, or a server that does not start.
+    """
+    if name not in app_names():
+        raise BadInput(f"unknown app; {nearest(name, app_names())}", field="app", value=name)
+    folder = pathlib.Path(folder or ".").resolve()
+    if not folder.is_dir():
+        raise BadInput("no such folder", where=folder)
+    port, token = checked_port(port), secrets.token_hex(24)
+    address = f"http://127.0.0.1:{port}/?token={token}"
+    with tempfile.TemporaryDirectory(prefix="qkdlab-app-") as place:
+        page = shutil.copy(_shipped()[name], pathlib.Path(place) / f"{name}.ipynb")
+        environment = {"QKDLAB_DATA": str(folder)}
+        with contextlib.suppress(KeyboardInterrupt), ended_by_sigterm(), process(
+                "voila", [str(page), *_options(port, token)], folder, environment) as server:
+            wait_until_up(server, f"http://127.0.0.1:{port}/voila/static/voila.js", token)
+            print(address, flush=True)
+            print(f"The app '{name}' looks for recordings in {folder}; stop it with Ctrl-C.", file=sys.stderr, flush=True)
+            if browser:
+                webbrowser.open(address)
+            server.wait()
+
+
+def _options(port, token):
+    return [
+        "--Voila.ip=127.0.0.1", f"--Voila.port={port}", "--Voila.port_retries=0", "--Voila.open_browser=False",
+        f"--Voila.token={token}", "--template=qkdlab", "--theme=light", "--Application.log_level=ERROR",
+        "--preheat_kernel=True", "--pool_size=1",
+        "--MappingKernelManager.cull_interval=10", f"--MappingKernelManager.cull_idle_timeout={CULL_SECONDS}",
+        f"--VoilaConfiguration.extension_denylist={FOREIGN!r}",
+    ]
+
+
+def _shipped():
+    """name -> path of each app's notebook in the package."""
+    room = importlib.resources.files("qkdlab.notebooks") / "apps"
+    return {file.name.removesuffix(".ipynb"): file for file in room.iterdir() if file.name.endswith(".ipynb")}

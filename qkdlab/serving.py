@@ -1,0 +1,98 @@
+"""A Jupyter server as a process of its own, on this machine only, until it is stopped."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+
+from .errors import BadInput
+
+__all__ = ["JUPYTER_DATA", "checked_port", "ended_by_sigterm", "process", "wait_until_up"]
+
+JUPYTER_DATA = pathlib.Path(__file__).parent / "jupyter"         # templates and extensions, found through JUPYTER_PATH
+
+
+def checked_port(port):
+    """`port` if nobody listens there, or a free one."""
+    with socket.socket() as probe:
+        if os.name == "posix":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port or 0))
+        except (OSError, OverflowError, TypeError) as error:
+            raise BadInput(f"cannot serve on this port: {getattr(error, 'strerror', None) or error}", field="port",
+                           value=port) from None
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def process(module, options, folder, environment):
+    """``python -m module options`` in a group of its own, so that Ctrl-C reaches it through us only.
+
+    Parameters
+    ----------
+    module : str
+    options : sequence of str
+    folder : path-like
+        Working folder.
+    environment : dict of str to str
+        Beside the present one; our data folder and those of the user are on ``JUPYTER_PATH``.
+
+    Yields
+    ------
+    subprocess.Popen
+    """
+    paths = os.pathsep.join(filter(None, [str(JUPYTER_DATA), os.environ.get("JUPYTER_PATH")]))
+    # the kernels of this environment come before any of the same name in the user's home
+    environment = os.environ | {"JUPYTER_PREFER_ENV_PATH": "1", "JUPYTER_PATH": paths} | environment
+    server = subprocess.Popen([sys.executable, "-m", module, *options], env=environment, cwd=folder,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield server
+    finally:
+        server.terminate()                     # Jupyter ends its kernels on SIGTERM
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def wait_until_up(server, address, token, patience_s=60):
+    """Return when the server answers at this address."""
+    asked = urllib.request.Request(address, headers={"Authorization": f"token {token}"})
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            raise BadInput("the server ended while starting; its messages are above", where=address)
+        try:
+            with direct.open(asked, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise BadInput(f"the server did not answer within {patience_s} s", where=address)
+
+
+@contextlib.contextmanager
+def ended_by_sigterm():
+    """Turn SIGTERM into an orderly end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

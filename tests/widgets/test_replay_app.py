@@ -1,0 +1,102 @@
+"""The technician's page without a browser: what its buttons do and what it says."""
+
+import shutil
+import time
+from importlib.resources import files
+
+import pytest
+
+from qkdlab import detached
+from qkdlab.widgets.replay_app import ReplayApp
+
+DEMO = files("qkdlab.datasets") / "demo"
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """A folder with a recording, a file of detections alone, a damaged one, and something else."""
+    shutil.copytree(DEMO, tmp_path / "yesterday")
+    shutil.copy(DEMO / "bob.ptu", tmp_path / "tags.ptu")
+    (tmp_path / "notes.txt").write_text("open the shutter")
+    return tmp_path
+
+
+def wait_for(what, patience_s=90):
+    until = time.monotonic() + patience_s
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def choose(app, name):
+    app._choice.value = next(path for _, path in app._choice.options if path.name == name)
+
+
+def test_from_a_recording_to_a_verdict_and_a_report(lab):
+    app = ReplayApp(lab)
+    assert {p.name for _, p in app._choice.options} == {"yesterday", "tags.ptu"}
+    choose(app, "yesterday")
+    assert "100 million pulses" in app._what.value and not app._start.disabled
+    app.start()
+    app.start()                                              # pressed twice
+    wait_for(lambda: "qk-report" in app._download.value)
+    assert "gives a secret key" in app._verdict.value
+    run, = detached.runs(app.runs_folder)
+    assert "<svg" in (run.folder / "report.html").read_text()
+    wait_for(lambda: "key of" in app._all.value)
+    app.start()
+    wait_for(lambda: len(detached.runs(app.runs_folder)) == 2 and "qk-report" in app._download.value)
+    app._beside.value = run.folder
+    assert "as before" in app._table.value
+    app.close()
+
+
+def test_a_page_that_comes_later_goes_on_with_the_run(lab):
+    run = detached.prepare(lab / "yesterday", lab / "qkdlab-runs", pace=0.05)
+    run.start()
+    first, second = ReplayApp(lab), ReplayApp(lab)           # two tabs
+    wait_for(lambda: first._readout.state == second._readout.state == "running")
+    first.stop()
+    wait_for(lambda: second._verdict.value and first._verdict.value)
+    assert first._verdict.value == second._verdict.value
+    wait_for(lambda: not second._start.disabled)
+    for app in (first, second):
+        app.close()
+
+
+def test_the_whole_list_in_one_go(lab):
+    shutil.copytree(DEMO, lab / "monday")
+    app = ReplayApp(lab)
+    app.start_all()                                          # without the file of which no key can be made
+    wait_for(lambda: app._all.value.count("key of") == 2 and not app._start_all.disabled)
+    app._earlier.value = app._earlier.options[-1][1]
+    wait_for(lambda: "gives a secret key" in app._verdict.value)
+    app.close()
+
+
+def test_files_that_give_no_verdict(lab):
+    app = ReplayApp(lab)
+    choose(app, "tags.ptu")
+    assert "detections only" in app._what.value and app._start.disabled
+    (lab / "qkdlab-runs" / "dropped" / "drop-0001").mkdir(parents=True)
+    wrong = lab / "qkdlab-runs" / "dropped" / "drop-0001" / "holiday.jpg"
+    wrong.write_bytes(b"\xff\xd8\xff" + bytes(100))
+    app._received([wrong])
+    assert "not a recording that can be read" in app._what.value
+    damaged = lab / "yesterday" / "bob.ptu"
+    damaged.write_bytes(damaged.read_bytes()[:2000])
+    choose(app, "yesterday")
+    app.start()
+    wait_for(lambda: app._verdict.value)
+    assert "verdict" in app._verdict.value and "Traceback" not in app._verdict.value
+    assert "gives a secret key" not in app._verdict.value
+    app.close()
+
+
+def test_an_empty_folder(tmp_path):
+    app = ReplayApp(tmp_path)
+    assert app._start.disabled and "Nothing is chosen" in app._what.value
+    app.start()
+    app.start_all()
+    assert not detached.runs(app.runs_folder)
+    app.close()
