@@ -225,7 +225,7 @@ class _Stream:
                 ends, lost = reader.blocks()
                 while start < extent.tags:
                     stop = min(start + block_tags, extent.tags)
-                    times, channel = self._read(reader, extent, start, stop)
+                    times, channel = reader.read(extent, start, stop)
                     # A recorded block's losses go with its last tag.
                     within = lost[(ends > start) & (ends <= stop)].sum()
                     tally.records += stop - start
@@ -241,15 +241,3 @@ class _Stream:
         done = bool(finished[0])
         reader.refresh()
         return done
-
-    def _read(self, reader, extent, start, stop):
-        while True:
-            tags = reader.read(extent, start, stop)
-            if not self._waiting or stop <= extent.packed:
-                return tags
-            # The writer may have used the tail anew while it was read: then these tags are in a chunk by now.
-            reader.refresh()
-            now = reader.extent()
-            if now.packed == extent.packed:
-                return tags
-            extent = now

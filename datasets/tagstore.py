@@ -120,7 +120,8 @@ class TagReader:
         Where the parts do not fit together; naming `where` and the dataset.
     """
 
-    _parts = {"delta_ps": "i8", "channel": "u1", "first_ps": "i8", "block": "i8", "tail_ps": "i8", "tail_channel": "u1"}
+    # The table of blocks is opened and refreshed first: what it speaks of is on disk by then.
+    _parts = {"block": "i8", "delta_ps": "i8", "channel": "u1", "first_ps": "i8", "tail_ps": "i8", "tail_channel": "u1"}
 
     def __init__(self, group, where):
         self._where = where
@@ -156,6 +157,18 @@ class TagReader:
 
     def read(self, extent, start, stop):
         """Times and channels of the tags `start` to `stop` of those that count."""
+        while True:
+            tags = self._read(extent, start, stop)
+            if stop <= extent.packed:
+                return tags
+            # A writer may have used the tail anew while it was read: then these tags are in a chunk by now.
+            self.refresh()
+            now = self.extent()
+            if now.packed == extent.packed:
+                return tags
+            extent = now
+
+    def _read(self, extent, start, stop):
         parts = []
         if start < extent.packed:
             parts.append(self._from_chunks(start, min(stop, extent.packed)))
@@ -184,7 +197,7 @@ class FirstVersionReader:
     def __init__(self, group, where):
         self._where = where
         self._data = {name: _checked(group[name], kind, where)
-                      for name, kind in (("time_ps", "i8"), ("channel", "u1"), ("block_end", "i8"), ("lost", "i8"))}
+                      for name, kind in (("block_end", "i8"), ("lost", "i8"), ("time_ps", "i8"), ("channel", "u1"))}
 
     def refresh(self):
         """As for :class:`TagReader`."""
