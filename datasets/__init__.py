@@ -20,6 +20,7 @@ import functools
 import pathlib
 
 from qkdlab.datasets import folder
+from qkdlab.datasets.follow import follow
 from qkdlab.datasets.newfile import refuse_existing
 from qkdlab.datasets.recording import Recording, Tally
 from qkdlab.datatypes import DistillSettings
@@ -27,7 +28,8 @@ from qkdlab.errors import BadInput
 from qkdlab.registry import Registry
 from qkdlab.settings import nearest
 
-__all__ = ["FORMATS", "HEAD_BYTES", "DistillSettings", "Recording", "Tally", "convert", "inspect", "open", "writer"]
+__all__ = ["FORMATS", "HEAD_BYTES", "DistillSettings", "Recording", "Tally", "convert", "follow", "inspect", "open",
+           "writer"]
 
 FORMATS = Registry("qkdlab.datasets", need="SIGNATURE")
 HEAD_BYTES = 4096
@@ -204,7 +206,7 @@ def _left_out(recording, tally, lost, settings):
     return left
 
 
-def writer(form, path, link, distill=None, public_seed=None):
+def writer(form, path, link, distill=None, public_seed=None, about=None):
     """A recorder for a link: a context manager with ``append(tags)``.
 
     Parameters
@@ -219,9 +221,13 @@ def writer(form, path, link, distill=None, public_seed=None):
     distill : DistillSettings, optional
     public_seed : bytes, optional
         32 bytes.
+    about : dict, optional
+        What else a run of one file notes: ``operator, purpose, notes, parents, snapshot, provenance``.
     """
     kinds = {"h5": _modules()["run"].RunWriter, "ptu": folder.FolderWriter}
     if form not in kinds:
         raise BadInput(f"unknown form of a recording; {nearest(form, kinds)}", field="form", value=form)
+    if about and form != "h5":
+        raise BadInput("only a run of one file (h5) has a place for this", field=next(iter(about)))
     return kinds[form](path, source=link.source, sync=link.sync, receiver=link.receiver, choices=link.choices,
-                       simulated=link.simulated, distill=distill, public_seed=public_seed)
+                       simulated=link.simulated, distill=distill, public_seed=public_seed, **(about or {}))
