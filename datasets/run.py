@@ -29,7 +29,7 @@ import platform
 import numpy as np
 
 import qkdlab
-from qkdlab.datasets import alice
+from qkdlab.datasets import alice, photon_hdf5
 from qkdlab.datasets.newfile import refuse_existing
 from qkdlab.datasets.recording import Recording
 from qkdlab.datatypes import (
@@ -42,7 +42,7 @@ from qkdlab.datatypes import (
 from qkdlab.errors import BadInput
 from qkdlab.settings import from_table, to_table
 
-__all__ = ["SIGNATURE", "SUFFIX", "RunWriter", "keep", "read", "write"]
+__all__ = ["SIGNATURE", "SUFFIX", "RunWriter", "keep", "read", "recognises", "write"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SUFFIX = ".h5"
@@ -73,6 +73,8 @@ class RunWriter:
         What else is to be known of the run: plain values (instruments, their settings, names). No key material.
     created : str, optional
         ISO 8601; absent: now.
+    ordered : bool
+        False: take tags in the order in which a faulty tagger gave them.
 
     Raises
     ------
@@ -81,7 +83,7 @@ class RunWriter:
     """
 
     def __init__(self, path, *, source=None, sync=None, receiver=None, distill=None, choices=None, simulated=None,
-                 public_seed=None, tick_ps=1, provenance=None, created=None):
+                 public_seed=None, tick_ps=1, provenance=None, created=None, ordered=True):
         if public_seed is not None and (not isinstance(public_seed, bytes) or len(public_seed) != 32):
             raise BadInput("32 bytes are expected", field="public_seed")
         if choices is not None and source is None:
@@ -96,7 +98,7 @@ class RunWriter:
         if public_seed is not None:
             self._attributes["public_seed"] = public_seed.hex()
         self._tick = tick_ps
-        self._last_ps = None
+        self._last_ps, self._ordered, self._finished = None, ordered, True
 
     def __enter__(self):
         import h5py
@@ -141,7 +143,7 @@ class RunWriter:
     def append(self, tags):
         """Add a block and flush it to disk: times non-decreasing, also from block to block."""
         times, bob = tags.time_ps, self._file["bob"]
-        if len(times):
+        if len(times) and self._ordered:
             if (times[1:] < times[:-1]).any() or (self._last_ps is not None and times[0] < self._last_ps):
                 raise BadInput("times must not step back", where=self.path, field="time_ps")
             self._last_ps = int(times[-1])
@@ -154,8 +156,12 @@ class RunWriter:
         _extend(bob["block_end"], np.array([self.tags]))
         self._file.flush()
 
+    def abandon(self):
+        """Leave the run as a program that died would: what was appended counts, but it was not closed in order."""
+        self._finished = False
+
     def __exit__(self, *exception):
-        if exception[0] is None:
+        if exception[0] is None and self._finished:
             self._file["bob"]["finished"][0] = 1
         self._file.close()
 
@@ -186,6 +192,11 @@ def write(path, blocks, **settings):
             writer.path.unlink()
             raise
     return writer.tags
+
+
+def recognises(head, size, path):
+    """Whether an HDF5 file can be a run: any that is not Photon-HDF5, as :func:`read` says best what else is wrong."""
+    return head.startswith(SIGNATURE) and not photon_hdf5.recognises(head, size, path)
 
 
 def read(path):

@@ -88,6 +88,14 @@ def _parser():
                      help="h5: one HDF5 file (default); ptu: a folder with a PicoQuant file, the sender's record and "
                           "the settings")
 
+    sub.add_argument("--fault", action="append", metavar="NAME[:SETTING=VALUE,...]",
+                     help="let something go wrong, and write the truth of each tag beside the recording, as "
+                          "NAME.truth.h5; may be repeated")
+    sub.add_argument("--faults", action="store_true", help="print what can go wrong, and do nothing else")
+    sub.add_argument("--catalogue", metavar="DIR",
+                     help="make the catalogue of small labelled recordings, one for each kind of fault and attack, in a "
+                          "folder, and do nothing else")
+
     sub = command("distill", _distill, "turn a recording into a key and a report")
     sub.add_argument("recording", metavar="RUN")
     sub.add_argument("--proof", help="security analysis (default: the recording's own, else lim2014)")
@@ -98,16 +106,21 @@ def _parser():
     json_flag(sub)
 
     sub = command("keylength", _keylength, "counts to a bound, every intermediate shown")
-    sub.add_argument("counts", metavar="COUNTS.json")
+    sub.add_argument("counts", metavar="COUNTS", help="JSON, or a table (.csv) with a row for each basis and intensity")
     json_flag(sub)
 
     sub = command("optimise", _optimise, "best intensities, probabilities and basis bias for a link, and the rate")
     sub.add_argument("link", metavar="LINK.toml")
     json_flag(sub)
 
-    sub = command("inspect", _inspect, "say what a time-tag file holds")
+    sub = command("inspect", _inspect, "say what a time-tag file, an OTDR trace (.sor) or a table of counts holds")
     sub.add_argument("file", metavar="FILE")
     form_flag(sub)
+    json_flag(sub)
+
+    sub = command("characterise", _characterise, "dead time, afterpulsing, dark rate, jitter, pulse rate: from tags alone")
+    sub.add_argument("file", metavar="FILE")
+    sub.add_argument("--channel", type=int, help="report on this input only (default: all; the summary is the busiest's)")
     json_flag(sub)
 
     sub = command("bench", _bench, "kernel speeds beside their peers on this machine")
@@ -173,11 +186,38 @@ def _simulate(arguments):
 
         print(template(store.SECTIONS), end="")
         return
+    if arguments.faults:
+        from .datasets.faults import menu
+
+        print(menu())
+        return
+    if arguments.catalogue is not None:
+        return _catalogue(arguments)
     if arguments.output is None:
         raise BadInput("the following arguments are required: -o/--output; see `qkdlab simulate --help`")
+    if arguments.fault:
+        made = store.record_with_faults(arguments.config, arguments.output, arguments.fault, seconds=arguments.seconds,
+                                        seed=arguments.seed, form=arguments.format)
+        print(f"recorded {made.path}, the truth in {made.truth}; next: qkdlab distill {made.path}", file=sys.stderr)
+        return
     path = store.record(arguments.config, arguments.output, seconds=arguments.seconds, seed=arguments.seed,
                         form=arguments.format)
     print(f"recorded {path}; next: qkdlab distill {path}", file=sys.stderr)
+
+
+def _catalogue(arguments):
+    import tqdm
+
+    from .datasets.catalogue import CATALOGUE, make
+
+    with tqdm.tqdm(total=len(CATALOGUE), unit=" recordings", file=sys.stderr, disable=None, leave=False) as bar:
+        def show(name):
+            bar.set_description_str(name)
+            bar.update()
+
+        made = make(arguments.catalogue, seed=2026 if arguments.seed is None else arguments.seed, progress=show)
+    for labelled in made.values():
+        print(labelled.path)
 
 
 def _distill(arguments):
@@ -252,15 +292,13 @@ def _play(path, distill, recording=None, ledger=False):
 
 def _keylength(arguments):
     from . import proofs
+    from .datasets import counts
     from .report import keylength_text
 
-    try:
-        document = json.loads(pathlib.Path(arguments.counts).read_text())
-    except OSError as error:
-        raise BadInput(error.strerror, where=arguments.counts) from None
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"not valid JSON: {error}", where=arguments.counts) from None
-    result = proofs.keylength(document, where=arguments.counts)
+    table = counts.read(arguments.counts)
+    for note in table.warnings:
+        print(f"note: {note}", file=sys.stderr)
+    result = proofs.keylength(table.document, where=arguments.counts)
     print(json.dumps(result, allow_nan=False) if arguments.json else keylength_text(result))
     return 0 if result["length"] else 1
 
@@ -282,6 +320,22 @@ def _inspect(arguments):
 
     info = inspect(arguments.file, arguments.format)
     print(json.dumps(info, allow_nan=False) if arguments.json else inspect_text(arguments.file, info))
+
+
+def _characterise(arguments):
+    from .datasets import open as open_recording
+    from .postprocessing.characterise import characterise
+    from .report import characterise_text
+
+    recording = open_recording(arguments.file)
+    inputs = recording.receiver.channels if recording.receiver else ()
+    try:
+        table = characterise(recording.tag_blocks(), channel=arguments.channel,
+                             pairs=[inputs[:2], inputs[2:]] if inputs else None,
+                             nominal_hz=recording.source.clock_hz if recording.source else None)
+    except BadInput as error:
+        raise (error if error.where else error.at(arguments.file)) from None
+    print(json.dumps(table, allow_nan=False) if arguments.json else characterise_text(arguments.file, table))
 
 
 def _bench(arguments):

@@ -100,7 +100,7 @@ def choose_gate(counts, period_ps, signal_intensity, gate_ps=None):
     total = max(int(counts.sum()), 1)
     # Furthest from the pulse only background is left; a quarter of the slot is enough to count it.
     background = min(float(np.roll(counts, BINS // 2)[3 * BINS // 8 : 5 * BINS // 8].sum()) * 4, float(total))
-    sigma = _pulse_width(counts, background)
+    sigma = pulse_sigma(counts, background)
     if gate_ps is None:
         signal = max(total - background, 1.0)
         widths = np.arange(2, BINS + 1, 2)
@@ -113,12 +113,12 @@ def choose_gate(counts, period_ps, signal_intensity, gate_ps=None):
     return Gate(min(gate_ps, math.ceil(period_ps)), sigma * period_ps, background / total)
 
 
-def _pulse_width(counts, background):
+def pulse_sigma(counts, background):
     """Standard deviation of the pulse in slots, from the window that holds the inner half of its light.
 
     The inner half is blind to the long tails of detectors, which would widen a mean square.
     """
-    middle = BINS // 2
+    middle = len(counts) // 2
     both = np.concatenate([[0], np.cumsum(counts[middle:] + counts[middle - 1 :: -1])])
     light = both - background * np.arange(middle + 1) / middle
     half = 0.5 * (int(counts.sum()) - background)
@@ -126,7 +126,7 @@ def _pulse_width(counts, background):
         return 0.3
     at = int(np.argmax(light >= half))
     width = at - 1 + (half - light[at - 1]) / (light[at] - light[at - 1]) if at else float(middle)
-    return float(min(max(width / 0.67449, 0.5), 0.3 * BINS)) / BINS          # 0.67449 standard deviations hold a half
+    return float(min(max(width / 0.67449, 0.5), 0.6 * middle)) / (2 * middle)   # 0.67449 sigma hold a half
 
 
 def _key_rate(signal, noise, intensity):
@@ -158,6 +158,7 @@ class ClickMaker:
         self._slot, self._detector = np.empty(0, np.int64), np.empty(0, np.uint8)
         self._last = -1
         self.late = 0                # detections that came after their slot was given away
+        self.coincidences = 0        # slots in which detectors of both bases clicked
 
     def push(self, slot, detector, horizon):
         """Take detections in; give away the slots before `horizon`, for which none can follow.
@@ -185,6 +186,7 @@ class ClickMaker:
         n = _ext.match.combine(slot[first:stop], detector[first:stop], slots, fired)
         slots, fired = slots[:n], fired[:n]
         several = np.count_nonzero(fired & (fired - 1))
+        self.coincidences += int(np.count_nonzero((fired & 3 != 0) & (fired >> 2 != 0)))
         draws = np.asarray(self._rng.integers(0, 4, several), np.uint8)
         basis, outcome = np.empty(n, np.uint8), np.empty(n, np.uint8)
         _ext.match.decide(fired, _OUTCOME, draws, basis, outcome)

@@ -98,7 +98,7 @@ def search(time_ps, detector, span_s, nominal_hz, search_ppm):
         return None
     band_hz = nominal_hz * search_ppm * 1e-6
     bin_ps = max(1, int(1e12 / (4 * band_hz)))       # Nyquist at twice the band: little loss at its edges
-    sums, count = _binned(time_ps, detector, nominal_hz, bin_ps, span_s)
+    sums, count = binned(time_ps, detector, nominal_hz, bin_ps, span_s)
     size = 1 << max(6, (2 * len(sums[0]) - 1).bit_length())
     offset_hz = np.fft.fftfreq(size, bin_ps * 1e-12)
     inside = np.flatnonzero(np.abs(offset_hz) <= band_hz)
@@ -121,7 +121,7 @@ def search(time_ps, detector, span_s, nominal_hz, search_ppm):
     return found if found.power > best[0] / 2 and found.visibility > LEAST_VISIBILITY else None
 
 
-def _binned(time_ps, detector, rate_hz, bin_ps, span_s):
+def binned(time_ps, detector, rate_hz, bin_ps, span_s):
     """Sums of exp(-2 pi i rate t) per detector and time bin, complex (4, bins), and tags per detector."""
     n_bins = max(int(span_s * 1e12), int(time_ps[-1] - time_ps[0])) // bin_ps + 1
     sums, count = np.zeros((4, n_bins, 2), np.int64), np.zeros(4, np.int64)
@@ -150,7 +150,7 @@ def _log_tail(power, n_detectors):
 
 def _refer(time_ps, detector, bin_ps, span_s, rate_hz, drift):
     """Phases, powers, middle and spread of the light at a known rate (in the middle of the span) and drift."""
-    sums, count = _binned(time_ps, detector, rate_hz, bin_ps, span_s)
+    sums, count = binned(time_ps, detector, rate_hz, bin_ps, span_s)
     t = (np.arange(len(sums[0])) + 0.5) * bin_ps * 1e-12
     sums = sums * np.exp(-1j * np.pi * drift * (t - span_s / 2) ** 2)
     total = sums.sum(axis=1)

@@ -134,6 +134,11 @@ class Synchroniser:
         return ((np.arange(BINS) + 0.5) / BINS - 0.5) * period_ps, self._tracker.histogram()
 
     @property
+    def coincidences(self):
+        """Slots so far in which detectors of both bases clicked."""
+        return self._maker.coincidences
+
+    @property
     def state(self):
         """The ClockState now."""
         tracker, clock, found = self._tracker, self._tracker.clock, self._offsets
