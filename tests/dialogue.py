@@ -16,3 +16,9 @@ def plugged(name, world=None, **options):
 def ask(device, line, end="\n"):
     """One line to a device, what it says as text without the line's end."""
     return device.exchange(line.encode("latin-1") + end.encode()).decode("latin-1").rstrip("\r\n")
+
+
+def sent(world):
+    """Mean photon numbers that leave Alice now."""
+    world.refresh()
+    return world.emitted.intensities

@@ -50,12 +50,14 @@ class Server:
         """Close all ports and connections and end the thread."""
         if not self._thread.is_alive():
             return
-        asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-        if self._context is not None:
-            self._context.destroy(linger=0)
+        try:
+            asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(10)
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(10)
+            self._loop.close()
+            if self._context is not None:
+                self._context.destroy(linger=0)
 
     async def _shut(self):
         for close in reversed(self._open):
@@ -161,7 +163,7 @@ class _Router:
             for envelope, conversation, request in self._waiting:
                 answer = self._exchange(conversation, request)
                 if conversation.closed:
-                    self._rebind()
+                    await self._rebind()
                     still = []
                     break
                 if answer is not None:
@@ -179,7 +181,12 @@ class _Router:
             asyncio.get_running_loop().call_exception_handler(what)
             return None
 
-    def _rebind(self):
-        """A broken connection: all that was asked is forgotten."""
+    async def _rebind(self):
+        """A broken connection: all that was asked is forgotten. ZMQ lets go of a port some time after the socket."""
         self.socket.close(linger=0)
-        self.bind(self._port)
+        while True:
+            try:
+                self.bind(self._port)
+                return
+            except OSError:
+                await asyncio.sleep(_LOOK_S)

@@ -82,11 +82,13 @@ def test_garbled(talker):
         assert broken.endswith(b"\n")
 
 
-def test_late(talker):
-    talker.fault("delay", seconds=0.05)
-    assert not talker.exchange(talker.question)
-    time.sleep(0.06)
-    assert talker.exchange()
+@pytest.mark.parametrize("name", ["koheron_laser", "id900"])
+def test_late(name):
+    device = plugged(name)
+    device.fault("delay", seconds=0.3)
+    assert not device.exchange(question(name))
+    time.sleep(0.35)
+    assert device.exchange()
 
 
 def test_disconnected(talker):
@@ -138,7 +140,7 @@ def test_transcript():
 
 
 def test_waiting_takes_world_time_and_the_clock_may_run_fast():
-    device = plugged("exfo_attenuator", World(speed=100.0))
+    device = plugged("exfo_attenuator", World(speed=10.0))
     assert ask(device, "ATT 60;*OPC?") == ""                 # two seconds of the world
     deadline, answer = time.monotonic() + 5, b""
     while not answer and time.monotonic() < deadline:

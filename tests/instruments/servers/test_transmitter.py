@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from dialogue import ask, plugged, still
+from dialogue import ask, plugged, sent, still
 
 from qkdlab.instruments.servers.meerstetter_tec import checksum
 from qkdlab.instruments.servers.optics import LaserDiode
@@ -19,14 +19,14 @@ def test_a_bias_controller_follows_the_drift_and_manual_does_not():
     world = still()
     box = plugged("thorlabs_mbx", world)
     agreed = world.link.source.intensities
-    assert world.refresh().emitted.intensities == pytest.approx(agreed)
+    assert sent(world) == pytest.approx(agreed)
     world.drift_bias(0.8)
-    assert world.refresh().emitted.intensities == pytest.approx(agreed) and ask(box, "MZM:SET?") == "1"
+    assert sent(world) == pytest.approx(agreed) and ask(box, "MZM:SET?") == "1"
     held_mv = float(ask(box, "MZM:VOLT?"))
     assert ask(box, f"MZM:HOLD:VOLT: {held_mv:.0f}") == ask(box, "MZM:MODE: 7") == "1"
     world.drift_bias(0.8)
     assert world.modulator.error_v == pytest.approx(-0.8, abs=1e-3)
-    moved = world.refresh().emitted.intensities
+    moved = sent(world)
     # theory: the decoy's phase falls by pi/2 * 0.8 / 5
     floor = 1e-3
     theta = math.asin(math.sqrt((0.2 - floor) / (1 - floor))) - math.pi / 2 * 0.8 / 5
@@ -134,11 +134,11 @@ def test_frequency_period_levels_and_widths_agree():
 def test_a_generator_that_drives_the_modulator_makes_the_levels():
     world = still()
     generator = plugged("keysight_33500", world, drives_modulator=True)
-    assert max(world.refresh().emitted.intensities) == pytest.approx(0.5e-3)          # off: in the trough
+    assert max(sent(world)) == pytest.approx(0.5e-3)          # off: in the trough
     ask(generator, "VOLT 5;:OUTP ON")
-    assert world.refresh().emitted.intensities == pytest.approx(world.link.source.intensities)
+    assert sent(world) == pytest.approx(world.link.source.intensities)
     ask(generator, "VOLT 4")
-    assert world.refresh().emitted.intensities[0] < 0.47
+    assert sent(world)[0] < 0.47
 
 
 # --------------------------------------------------------------------------------------------------- Meerstetter

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from dialogue import sent
 
 from qkdlab.datatypes import SourceSettings
 from qkdlab.errors import BadInput
@@ -60,12 +61,12 @@ def test_a_motor_takes_its_time():
 
 def test_the_bias_moves_decoy_and_vacuum_as_the_sine_says():
     world, s = still(), WorldSettings()
-    assert world.refresh().emitted.intensities == pytest.approx(world.link.source.intensities)
+    assert sent(world) == pytest.approx(world.link.source.intensities)
     world.drift_bias(0.6)
     floor, phi = 10 ** (-s.extinction_db / 10), math.pi / 2 * 0.6 / s.v_pi_v
     decoy = math.asin(math.sqrt((0.2 - floor) / (1 - floor)))
     expected = [0.5 * (floor + (1 - floor) * math.sin(theta - phi) ** 2) for theta in (math.pi / 2, decoy, 0)]
-    assert world.refresh().emitted.intensities == pytest.approx(expected)
+    assert sent(world) == pytest.approx(expected)
 
 
 def test_the_gains_of_the_tags_follow_the_bias():
@@ -77,7 +78,7 @@ def test_the_gains_of_the_tags_follow_the_bias():
         world.take(0.2)
         slot = np.concatenate([truth.slot[truth.slot >= 0] for truth in world.link.truth])
         hits = np.bincount(world.link.choices.at(slot) >> 2, minlength=3)
-        return hits, np.array(world.link.emitted.intensities)
+        return hits, np.array(world.emitted.intensities)
 
     (before, mu), (after, drifted) = decoy_gain(0.0), decoy_gain(-1.0)
     for k in (1, 2):
