@@ -9,8 +9,8 @@ import numpy as np
 from qkdlab.datatypes import SourceSettings, TimeTags
 from qkdlab.errors import BadInput
 from qkdlab.settings import Settings, setting
-from qkdlab.simulation import Emission, ModulatorSettings, detector_rates, expected_gains_at_rate, link_from_tables
 from qkdlab.simulation import clock as clocks
+from qkdlab.simulation import detector_rates, expected_gains_at_rate, link_from_tables
 
 from .motion import Clock, Relaxing
 from .optics import NOMINAL_C, Attenuator, DetectorHead, LaserDiode, Modulator, Polarisation
@@ -19,7 +19,6 @@ __all__ = ["World", "WorldSettings"]
 
 _STEP_S = 0.02                   # the physics is looked at anew so often while tags are made
 _MOST_LOSS_DB = 200.0            # of ChannelSettings
-_BRIGHTEST = 1000.0              # photons a pulse, of ModulatorSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +60,6 @@ class World:
         Held by whoever reads or turns something.
     clock, modulator, polarisation, head
         See :mod:`.motion` and :mod:`.optics`.
-    emitted : qkdlab.simulation.Emission
-        What Alice sends, at the last look at the knobs.
     temperature : Relaxing
         Of the transmitter (laser and modulator), degC.
     attenuators, lasers, switches : dict
@@ -82,7 +79,6 @@ class World:
         self.polarisation = Polarisation()
         self.head = DetectorHead(self.clock, self.link.detectors, lambda: self.room_c)
         self.attenuators, self.lasers, self.switches = {}, {}, {}
-        self.refresh()
 
     def rng(self, name):
         """A generator of its own for each device, fixed by the seed and the name."""
@@ -146,10 +142,9 @@ class World:
             wrong = base.misalignment + (1 - 2 * base.misalignment) * self.polarisation.error
             laser = self.laser_power_w / self.settings.laser_power_w
             # Beyond a half the simulator has no word for the error: a link turned by 90 degrees looks unpolarised.
-            sent = tuple(np.minimum(self.modulator.intensities() * laser, _BRIGHTEST).tolist())
+            sent = tuple(float(mu) for mu in self.modulator.intensities() * laser)
             self.link.update(channel=base.replace(extra_loss_db=loss_db, misalignment=min(wrong, 0.5)),
-                             detectors=self.head.settings(), modulator=ModulatorSettings(sent=sent))
-            self.emitted = Emission(self.link.source, sent)
+                             detectors=self.head.settings(), modulator=self.link.modulator.replace(intensities=sent))
             return self.link
 
     # -------------------------------------------------------------------------------------------- what Bob sees
@@ -181,7 +176,7 @@ class World:
     def rates(self):
         """:class:`qkdlab.simulation.expected.DetectorRates` of the moment, by closed form."""
         link = self.refresh()
-        return detector_rates(self.emitted, link.channel, link.detectors, link.eve)
+        return detector_rates(link.emitted, link.channel, link.detectors, link.eve)
 
     def counts(self, seconds, rng):
         """What a counter on each detector would show after so long, int64 (4,): drawn about the closed form, with the
@@ -194,4 +189,4 @@ class World:
     def gains(self):
         """:class:`qkdlab.simulation.expected.ExpectedGains` of the moment, by closed form."""
         link = self.refresh()
-        return expected_gains_at_rate(self.emitted, link.channel, link.detectors, link.eve)
+        return expected_gains_at_rate(link.emitted, link.channel, link.detectors, link.eve)

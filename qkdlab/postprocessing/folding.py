@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _ext
-from .gate import pulse_sigma
+from .gate_width import pulse_sigma
 from .pulse_rate import ONE, binned, fixed_rate, grow, longest_span_s, pulse_rate
 
 __all__ = ["Folder", "Peak", "peak"]

@@ -1,4 +1,4 @@
-"""A source that has left its settings, as the closed forms take it."""
+"""A source that has left its settings: it plays the agreed choices with other mean photon numbers than agreed."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ __all__ = ["Emission"]
 class Emission(Settings):
     """What leaves Alice, where that is not what she agreed upon: a drifted bias, a laser that ages or is off.
 
-    It stands in for a :class:`SourceSettings` in :mod:`.expected`; tags are made with it through
-    :class:`.settings.ModulatorSettings`. The intensities keep their places and need not be decreasing.
+    It stands in for a :class:`SourceSettings` in the physics; the parties and their proofs know only the agreed one.
+    The intensities keep their places and need not be decreasing.
     """
 
     source: SourceSettings
     intensities: tuple[float, ...] = setting(help="mean photon numbers that are sent, in the order of the agreed ones",
-                                             unit="photons/pulse", low=0, high=1000)
+                                             unit="photons/pulse", low=0, high=1e9)
 
     def check(self):
         if len(self.intensities) != len(self.source.intensities):

@@ -13,6 +13,7 @@ from ..errors import BadInput
 from ..settings import nearest
 from . import clock as clocks
 from .detectors import DARK, EVE, SIGNAL, DetectorBank, dark_counts, edge_ps, jittered
+from .emission import Emission
 from .eve import Interceptor
 from .expected import expected_gains_at_rate
 from .photons import arrivals, brightest_mean, emitted, split_arrivals
@@ -120,6 +121,15 @@ class SimulatedLink:
     def modulator(self):
         return self._physics[3]
 
+    @property
+    def emitted(self):
+        """What Alice sends on average: her settings, or an :class:`Emission` where the modulator has left them."""
+        means = self.modulator.means(self.source)            # by the intensity before: the same in every row but for
+        if self.modulator.pattern_effect:                    # the pattern effect
+            means = np.array(self.source.probabilities)[None] @ means
+        means = tuple(means[0].tolist())
+        return self.source if means == self.source.intensities else Emission(self.source, means)
+
     def update(self, *, channel=None, detectors=None, eve=None, source=None, modulator=None):
         """Change the physics from the next block on. Safe while another thread takes blocks.
 
@@ -188,7 +198,7 @@ class SimulatedLink:
     def _block(self, end):
         """Tags up to Alice's time `end` (ps), made in pieces that fit the cache."""
         channel, detectors, eve, modulator = self._physics
-        rate = brightest_mean(self.source, channel, detectors) * self.source.clock_hz + 4 * detectors.dark_rate_hz
+        rate = brightest_mean(self.emitted, channel, detectors) * self.source.clock_hz + 4 * detectors.dark_rate_hz
         begin = self._now
         pieces = 1 + int(rate * (end - begin) * 1e-12 / _AT_ONCE)
         modulator = None if modulator == ModulatorSettings() else modulator

@@ -78,7 +78,7 @@ def test_the_gains_of_the_tags_follow_the_bias():
         world.take(0.2)
         slot = np.concatenate([truth.slot[truth.slot >= 0] for truth in world.link.truth])
         hits = np.bincount(world.link.choices.at(slot) >> 2, minlength=3)
-        return hits, np.array(world.emitted.intensities)
+        return hits, np.array(world.link.emitted.intensities)
 
     (before, mu), (after, drifted) = decoy_gain(0.0), decoy_gain(-1.0)
     for k in (1, 2):
