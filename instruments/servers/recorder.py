@@ -134,7 +134,7 @@ class Recorder:
             return None
         if kind in ("STAR", "INPU", "GEN"):
             return found.get(-i if kind == "GEN" else i, np.empty(0, np.int64))
-        before = self._times(found, value("DELAy#:LINK" if kind == "DELA" else "TSCOmbine#:FIRst:LINK", i, default="NONE"),
+        before = self._times(found, self._device.wired("DELAy#:LINK" if kind == "DELA" else "TSCOmbine#:FIRst:LINK", i),
                              depth - 1)
         if kind == "DELA" and before is not None:
             return before + int(value("DELAy#:VALUe", i, default=0))
@@ -144,7 +144,7 @@ class Recorder:
         """Into the histograms. Pairs across two pieces are few and are not counted. Gives `found` back."""
         value = self._device.value
         for i in range(1, 5):
-            a, b = (self._times(found, value(f"HISTogram#:{end}:LINK", i, default="NONE")) for end in ("REF", "STOP"))
+            a, b = (self._times(found, self._device.wired(f"HISTogram#:{end}:LINK", i)) for end in ("REF", "STOP"))
             if a is not None and b is not None:
                 least, width = (int(value(f"HISTogram#:{n}", i, default=d)) for n, d in (("MINimum", 0), ("BWIDth", 100)))
                 self._histograms[i] = self.histogram(i) + _differences(a, b, least, width, len(self.histogram(i)))
@@ -154,7 +154,7 @@ class Recorder:
         """Raw tags that are wired and on, to the data link."""
         device, value = self._device, self._device.value
         for i in range(1, 5):
-            stop = self._times(found, value("RAW#:STOP:LINK", i, default="NONE"))
+            stop = self._times(found, device.wired("RAW#:STOP:LINK", i))
             if stop is not None and value("RAW#:SEND", i, default=False):
                 lost = device.strikes("lost")
                 if lost is not None:
@@ -162,7 +162,7 @@ class Recorder:
                     n = min(int(lost.get("tags", 1000)), len(stop))
                     device.lost[i] += n
                     stop = stop[n:]
-                reference = self._times(found, value("RAW#:REF:LINK", i, default="NONE"))
+                reference = self._times(found, device.wired("RAW#:REF:LINK", i))
                 device.link.deliver(i, stop, reference)
 
 

@@ -84,7 +84,7 @@ def test_settings_of_the_inputs(box):
 
 def test_numbers_with_units_and_names_of_blocks(box):
     assert say(box, "REC:DUR 3000 GTB;DUR?;NUM INF;NUM?") == "3000000000000\nINF"
-    assert say(box, "RAW1:STOP:LINK INPUt3;:RAW1:STOP:LINK?") == "INPU3"
+    assert say(box, "RAW1:STOP:LINK?;:RAW1:STOP:LINK INPUt3;:RAW1:STOP:LINK?;:RAW1:REF:LINK?") == "INPU1\nINPU3\nNONE"
     for name in ("INPU5", "DELA", "STAR1", "FOO", "GEN0"):
         assert say(box, f"RAW1:STOP:LINK {name};:SYST:ERR?").startswith("-224"), name
     assert say(box, "REC:PWID 0.1E12;:SYST:ERR?").startswith("-222")          # at least 0.2 s
