@@ -22,7 +22,7 @@ def test_a_bias_controller_follows_the_drift_and_manual_does_not():
     assert sent(world) == pytest.approx(agreed)
     world.drift_bias(0.8)
     assert sent(world) == pytest.approx(agreed) and ask(box, "MZM:SET?") == "1"
-    held_mv = float(ask(box, "MZM:VOLT?"))
+    held_mv = 1e3 * float(ask(box, "MZM:VOLT?"))
     assert ask(box, f"MZM:HOLD:VOLT: {held_mv:.0f}") == ask(box, "MZM:MODE: 7") == "1"
     world.drift_bias(0.8)
     assert world.modulator.error_v == pytest.approx(-0.8, abs=1e-3)
