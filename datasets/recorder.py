@@ -48,6 +48,8 @@ class RunWriter:
         Ids of the runs this one was made from.
     snapshot : dict, optional
         State of the instruments at the start: instrument to its settings, plain values.
+    ordered : bool
+        False: take tags in the order in which a faulty tagger gave them.
 
     Attributes
     ----------
@@ -62,7 +64,7 @@ class RunWriter:
 
     def __init__(self, path, *, source=None, sync=None, receiver=None, distill=None, choices=None, simulated=None,
                  public_seed=None, tick_ps=1, provenance=None, created=None, operator="", purpose="", notes="", parents=(),
-                 snapshot=None):
+                 snapshot=None, ordered=True):
         if public_seed is not None and (not isinstance(public_seed, bytes) or len(public_seed) != 32):
             raise BadInput("32 bytes are expected", field="public_seed")
         if choices is not None and source is None:
@@ -84,7 +86,7 @@ class RunWriter:
                 raise BadInput("a text without NUL is expected", field=name, value=words)
             self._meta[name] = words
         self._snapshot = _json(snapshot or {}, "snapshot")
-        self._tick, self._last_ps = tick_ps, None
+        self._tick, self._last_ps, self._ordered, self._finished = tick_ps, None, ordered, True
         self._hashes = hashlib.sha256(), hashlib.sha256()
 
     def __enter__(self):
@@ -135,7 +137,7 @@ class RunWriter:
     def append(self, tags):
         """Add a block and flush it to disk: times non-decreasing, also from block to block."""
         times = tags.time_ps
-        if len(times):
+        if len(times) and self._ordered:
             if (times[1:] < times[:-1]).any() or (self._last_ps is not None and times[0] < self._last_ps):
                 raise BadInput("times must not step back", where=self.path, field="time_ps")
             self._last_ps = int(times[-1])
@@ -156,8 +158,12 @@ class RunWriter:
         extend(self._file["snapshot/end"], _bytes(_json(snapshot, "snapshot")))
         self._file.flush()
 
+    def abandon(self):
+        """Leave the run as a program that died would: what was appended counts, but it was not closed in order."""
+        self._finished = False
+
     def __exit__(self, *exception):
-        if exception[0] is None:
+        if exception[0] is None and self._finished:
             self._bob.finish()
             closed = {"closed": origin.now(), "content_sha256": content_sha256(self._hashes), "tags": self.tags}
             extend(self._file["meta/closed"], _bytes(json.dumps(closed)))

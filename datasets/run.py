@@ -29,7 +29,7 @@ import json
 import pathlib
 import time
 
-from qkdlab.datasets import alice
+from qkdlab.datasets import alice, photon_hdf5
 from qkdlab.datasets.recorder import VERSION, RunWriter
 from qkdlab.datasets.recording import Recording
 from qkdlab.datasets.tagstore import FirstVersionReader, TagReader, stored
@@ -43,7 +43,7 @@ from qkdlab.datatypes import (
 from qkdlab.errors import BadInput
 from qkdlab.settings import from_table
 
-__all__ = ["SIGNATURE", "SUFFIX", "RunWriter", "keep", "opened", "read", "write"]
+__all__ = ["SIGNATURE", "SUFFIX", "RunWriter", "keep", "opened", "read", "recognises", "write"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SUFFIX = ".h5"
@@ -77,6 +77,11 @@ def write(path, blocks, **settings):
             writer.path.unlink()
             raise
     return writer.tags
+
+
+def recognises(head, size, path):
+    """Whether an HDF5 file can be a run: any that is not Photon-HDF5, as :func:`read` says best what else is wrong."""
+    return head.startswith(SIGNATURE) and not photon_hdf5.recognises(head, size, path)
 
 
 def read(path):

@@ -72,6 +72,12 @@ def _parser():
     sub.add_argument("--no-browser", action="store_true", help="only print the address and serve")
     sub.add_argument("--folder", help="where recordings are looked for (default: here)")
 
+    sub = command("serve-device", _serve_device, "a simulated instrument on loopback that speaks the real one's bytes")
+    sub.add_argument("name", metavar="NAME", nargs="?", help="which one; see --list")
+    sub.add_argument("--list", action="store_true", help="print the names and what they stand for")
+    sub.add_argument("--port", type=int, default=0, help="port on loopback (default: a free one)")
+    sub.add_argument("--seed", type=int, default=0, help="whole number that fixes its physics (default: 0)")
+
     sub = command("simulate", _simulate, "simulate a link and record it like a real one")
     sub.add_argument("config", metavar="CONFIG.toml", nargs="?", help="the link (default: a link of 50 km)")
     sub.add_argument("-o", "--output", metavar="RUN", help="what to write; must not exist")
@@ -86,6 +92,14 @@ def _parser():
     sub.add_argument("--purpose", default="", help="what for")
     sub.add_argument("--notes", default="", help="anything else; found again by `qkdlab runs search`")
 
+    sub.add_argument("--fault", action="append", metavar="NAME[:SETTING=VALUE,...]",
+                     help="let something go wrong, and write the truth of each tag beside the recording, as "
+                          "NAME.truth.h5; may be repeated")
+    sub.add_argument("--faults", action="store_true", help="print what can go wrong, and do nothing else")
+    sub.add_argument("--catalogue", metavar="DIR",
+                     help="make the catalogue of small labelled recordings, one for each kind of fault and attack, in a "
+                          "folder, and do nothing else")
+
     sub = command("distill", _distill, "turn a recording into a key and a report")
     sub.add_argument("recording", metavar="RUN")
     sub.add_argument("--proof", help="security analysis (default: the recording's own, else lim2014)")
@@ -99,16 +113,21 @@ def _parser():
     json_flag(sub)
 
     sub = command("keylength", _keylength, "counts to a bound, every intermediate shown")
-    sub.add_argument("counts", metavar="COUNTS.json")
+    sub.add_argument("counts", metavar="COUNTS", help="JSON, or a table (.csv) with a row for each basis and intensity")
     json_flag(sub)
 
     sub = command("optimise", _optimise, "best intensities, probabilities and basis bias for a link, and the rate")
     sub.add_argument("link", metavar="LINK.toml")
     json_flag(sub)
 
-    sub = command("inspect", _inspect, "say what a time-tag file holds")
+    sub = command("inspect", _inspect, "say what a time-tag file, an OTDR trace (.sor) or a table of counts holds")
     sub.add_argument("file", metavar="FILE")
     form_flag(sub)
+    json_flag(sub)
+
+    sub = command("characterise", _characterise, "dead time, afterpulsing, dark rate, jitter, pulse rate: from tags alone")
+    sub.add_argument("file", metavar="FILE")
+    sub.add_argument("--channel", type=int, help="report on this input only (default: all; the summary is the busiest's)")
     json_flag(sub)
 
     sub = command("bench", _bench, "kernel speeds beside their peers on this machine")
@@ -157,6 +176,17 @@ def _app(arguments):
     return open_app(arguments.name, port=arguments.port, browser=not arguments.no_browser, folder=arguments.folder)
 
 
+def _serve_device(arguments):
+    from .instruments.servers import command
+
+    if arguments.list:
+        print(command.listing())
+        return 0
+    if arguments.name is None:
+        raise BadInput("which device? `qkdlab serve-device --list` names them")
+    return command.serve(arguments.name, arguments.port, arguments.seed)
+
+
 def _simulate(arguments):
     from . import store
 
@@ -165,12 +195,39 @@ def _simulate(arguments):
 
         print(template(store.SECTIONS), end="")
         return
+    if arguments.faults:
+        from .datasets.faults import menu
+
+        print(menu())
+        return
+    if arguments.catalogue is not None:
+        return _catalogue(arguments)
     if arguments.output is None:
         raise BadInput("the following arguments are required: -o/--output; see `qkdlab simulate --help`")
+    if arguments.fault:
+        made = store.record_with_faults(arguments.config, arguments.output, arguments.fault, seconds=arguments.seconds,
+                                        seed=arguments.seed, form=arguments.format)
+        print(f"recorded {made.path}, the truth in {made.truth}; next: qkdlab distill {made.path}", file=sys.stderr)
+        return
     path = store.record(arguments.config, arguments.output, seconds=arguments.seconds, seed=arguments.seed,
                         form=arguments.format,
                         words={n: getattr(arguments, n) for n in ("operator", "purpose", "notes") if getattr(arguments, n)})
     print(f"recorded {path}; next: qkdlab distill {path}", file=sys.stderr)
+
+
+def _catalogue(arguments):
+    import tqdm
+
+    from .datasets.catalogue import CATALOGUE, make
+
+    with tqdm.tqdm(total=len(CATALOGUE), unit=" recordings", file=sys.stderr, disable=None, leave=False) as bar:
+        def show(name):
+            bar.set_description_str(name)
+            bar.update()
+
+        made = make(arguments.catalogue, seed=2026 if arguments.seed is None else arguments.seed, progress=show)
+    for labelled in made.values():
+        print(labelled.path)
 
 
 def _distill(arguments):
@@ -236,15 +293,13 @@ def _play(path, distill, recording=None, ledger=False):
 
 def _keylength(arguments):
     from . import proofs
+    from .datasets import counts
     from .report import keylength_text
 
-    try:
-        document = json.loads(pathlib.Path(arguments.counts).read_text())
-    except OSError as error:
-        raise BadInput(error.strerror, where=arguments.counts) from None
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"not valid JSON: {error}", where=arguments.counts) from None
-    result = proofs.keylength(document, where=arguments.counts)
+    table = counts.read(arguments.counts)
+    for note in table.warnings:
+        print(f"note: {note}", file=sys.stderr)
+    result = proofs.keylength(table.document, where=arguments.counts)
     print(json.dumps(result, allow_nan=False) if arguments.json else keylength_text(result))
     return 0 if result["length"] else 1
 
@@ -266,6 +321,22 @@ def _inspect(arguments):
 
     info = inspect(arguments.file, arguments.format)
     print(json.dumps(info, allow_nan=False) if arguments.json else inspect_text(arguments.file, info))
+
+
+def _characterise(arguments):
+    from .datasets import open as open_recording
+    from .postprocessing.characterise import characterise
+    from .report import characterise_text
+
+    recording = open_recording(arguments.file)
+    inputs = recording.receiver.channels if recording.receiver else ()
+    try:
+        table = characterise(recording.tag_blocks(), channel=arguments.channel,
+                             pairs=[inputs[:2], inputs[2:]] if inputs else None,
+                             nominal_hz=recording.source.clock_hz if recording.source else None)
+    except BadInput as error:
+        raise (error if error.where else error.at(arguments.file)) from None
+    print(json.dumps(table, allow_nan=False) if arguments.json else characterise_text(arguments.file, table))
 
 
 def _bench(arguments):

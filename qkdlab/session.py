@@ -313,6 +313,7 @@ class _Receiver:
             for clicks in self._held:
                 self._announce(clicks)
             self._held = []
+        self.bob.coincidences = self._synchroniser.coincidences
         done = self.bob.distill(lambda rounds, leak_bits: tell("reconcile", block, rounds=rounds, leak_bits=leak_bits))
         for step, spent in done.seconds.items():
             self.seconds[step] += spent

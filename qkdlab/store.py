@@ -13,7 +13,7 @@ from .errors import BadInput
 from .proofs.link_file import OptimiseSettings
 from .settings import Settings, read_toml, setting, to_table
 
-__all__ = ["SECTIONS", "ChoicesSettings", "record"]
+__all__ = ["SECTIONS", "ChoicesSettings", "record", "record_with_faults"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,3 +80,26 @@ def record(config, output, *, seconds, seed=None, form="h5", words=None):
         for tags in tqdm.tqdm(link.blocks(seconds), total=total, unit=" blocks", file=sys.stderr, disable=None):
             run.append(tags)
     return path
+
+
+def record_with_faults(config, output, faults, *, seconds, seed=None, form="h5"):
+    """As :func:`record`, with things going wrong and the truth beside it: see :func:`qkdlab.datasets.generate.generate`.
+
+    Raises
+    ------
+    BadInput
+        Naming file, field and value.
+    """
+    import tqdm
+
+    from .datasets.generate import generate
+
+    tables = read_toml(config, SECTIONS) if config is not None else {name: cls() for name, cls in SECTIONS.items()}
+    if tables["choices"].file is not None:
+        raise BadInput("recordings with faults draw their choices; leave the file out", where=config, field="choices.file",
+                       value=tables["choices"].file)
+    settings = {name: tables[name] for name in simulation.SECTIONS}
+    seed = int.from_bytes(entropy(8), "little") if seed is None else seed
+    with tqdm.tqdm(total=100, unit=" %", file=sys.stderr, disable=None, leave=False) as bar:
+        return generate(output, seconds=seconds, seed=seed, faults=faults, form=form, settings=settings,
+                        distill=tables["distill"], progress=lambda share: bar.update(round(100 * share) - bar.n))
