@@ -10,7 +10,7 @@ Layout (version 2)::
     /snapshot/start  JSON as bytes: instrument to its settings; likewise /snapshot/end
     /log             JSON as bytes, one line an event
     /bob             attribute tick_ps, and the tags: see :mod:`qkdlab.datasets.tagstore`
-    /bob/finished    uint8 (1,): 1 once the recording was closed in order
+    /bob/finished    int64 (1,): number of tags once the recording was closed in order, -1 before
     /alice           attribute kind, and the fields of :mod:`qkdlab.datasets.alice`
     /results/ID      JSON text: what an analysis gave (ID sorts by time); attributes settings_sha256, created
 
@@ -189,10 +189,17 @@ def whole_extent(file, path):
     return reader.extent(), reader
 
 
+def is_finished(file, extent):
+    """Whether the recording was closed in order and all of it is seen (another reader of this process can hold an older
+    view of the file, which HDF5 then shows to us as well)."""
+    finished = int(file["bob"]["finished"][0])
+    return bool(finished) if file.attrs["version"] == 1 else finished == extent.tags == extent.packed
+
+
 def _extent(file, path):
     """How many tags count, and what is amiss."""
     extent, _ = whole_extent(file, path)
-    if file["bob"]["finished"][0]:
+    if is_finished(file, extent):
         return extent.tags, ()
     return extent.tags, (f"the recording was not closed in order; {extent.tags} tags in {extent.blocks} blocks are there",)
 
@@ -238,8 +245,8 @@ class _Stream:
         start, limit, missed = 0, None, 0
         while True:
             with opened(self._path) as file:
-                finished = bool(file["bob"]["finished"][0])
                 extent, reader = whole_extent(file, self._path)
+                finished = is_finished(file, extent)
                 limit = extent.tags if limit is None or self._waiting else limit
                 ends, lost = reader.blocks()
                 if finished:
