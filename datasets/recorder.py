@@ -118,7 +118,7 @@ class RunWriter:
         bob = file.create_group("bob")
         bob.attrs["tick_ps"] = float(self._tick)
         self._bob = TagWriter(bob)
-        bob.create_dataset("finished", data=np.zeros(1, np.uint8))
+        bob.create_dataset("finished", data=np.full(1, -1, np.int64))
         # Texts that come later, as bytes: single-writer mode knows no texts of variable length and no new attributes.
         for name in ("meta/closed", "snapshot/start", "snapshot/end", "log"):
             file.create_dataset(name, (0,), "u1", maxshape=(None,), chunks=(1 << 10,))
@@ -167,7 +167,7 @@ class RunWriter:
             self._bob.finish()
             closed = {"closed": origin.now(), "content_sha256": content_sha256(self._hashes), "tags": self.tags}
             extend(self._file["meta/closed"], _bytes(json.dumps(closed)))
-            self._file["bob"]["finished"][0] = 1
+            self._file["bob"]["finished"][0] = self.tags
         self._file.close()
 
 

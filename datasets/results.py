@@ -39,9 +39,8 @@ def about(path):
     recording = run.read(path)
     with run.opened(path) as file:
         meta = recording.info["meta"]
-        reader = run.tag_reader(file, path)
-        extent = reader.extent()
-        first, last = (int(reader.read(extent, at, at + 1)[0][0]) if extent.tags else None for at in (0, extent.tags - 1))
+        extent, reader = run.whole_extent(file, path)
+        first, last = (_time_of(reader, extent, at) for at in (0, extent.tags - 1))
         closed = _json_of(file, "meta/closed", path) or {}
         known = {name: str(meta.get(name) or "") for name in WORDS}
         return {
@@ -49,7 +48,7 @@ def about(path):
             "created": recording.info["created"], "closed": closed.get("closed"), "complete": recording.complete,
             "simulated": recording.simulated, "tags": extent.tags, "blocks": extent.blocks,
             "lost": int(reader.blocks()[1].sum()), "first_ps": first, "last_ps": last,
-            "seconds": None if first is None else (last - first) * 1e-12,
+            "seconds": None if first is None or last is None else (last - first) * 1e-12,
             "content_sha256": closed.get("content_sha256"),
             "parents": json.loads(meta.get("parents", "[]")), "surroundings": json.loads(meta.get("surroundings", "{}")),
             "versions": json.loads(recording.info["versions"] or "{}"),
@@ -59,6 +58,14 @@ def about(path):
             "log": [json.loads(line) for line in _text(file, "log").splitlines()],
             "warnings": list(recording.warnings),
         }
+
+
+def _time_of(reader, extent, number):
+    """Time of one tag; None where there is none, or the recorder has just used its place anew."""
+    if not extent.tags:
+        return None
+    found = reader.read(number, number + 1) if number < extent.packed else reader.tail(extent, number)
+    return None if found is None else int(found[0][0])
 
 
 def _first_version_id(recording, first, last):

@@ -10,7 +10,7 @@ Layout (version 2)::
     /snapshot/start  JSON as bytes: instrument to its settings; likewise /snapshot/end
     /log             JSON as bytes, one line an event
     /bob             attribute tick_ps, and the tags: see :mod:`qkdlab.datasets.tagstore`
-    /bob/finished    uint8 (1,): 1 once the recording was closed in order
+    /bob/finished    int64 (1,): number of tags once the recording was closed in order, -1 before
     /alice           attribute kind, and the fields of :mod:`qkdlab.datasets.alice`
     /results/ID      JSON text: what an analysis gave (ID sorts by time); attributes settings_sha256, created
 
@@ -27,6 +27,7 @@ import contextlib
 import copy
 import json
 import pathlib
+import time
 
 from qkdlab.datasets import alice, photon_hdf5
 from qkdlab.datasets.recorder import VERSION, RunWriter
@@ -50,6 +51,7 @@ SUFFIX = ".h5"
 READERS = {1: FirstVersionReader, VERSION: TagReader}
 SETTINGS = {"source": SourceSettings, "synchronisation": SynchronisationSettings, "receiver": ReceiverSettings,
             "distill": DistillSettings}
+MOST_MISSED = 100                                      # times that a reader finds the tail used anew: 2 s
 ATTRIBUTE = {"synchronisation": "sync"}                # where the name in the file is not that of the Recording
 
 
@@ -122,6 +124,7 @@ def read(path):
 @contextlib.contextmanager
 def opened(path, mode="r"):
     """The file of a run ("r+": to add a result), with what h5py raises on damage turned into BadInput."""
+    path = pathlib.Path(path)
     try:
         with _h5(path) if mode == "r" else _h5_for_more(path) as file:
             if file.attrs.get("qkdlab") != "run":
@@ -147,13 +150,18 @@ def _h5(path):
     """The file, also where it is being written, or its writer died: both leave it marked as open."""
     import h5py
 
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        if "already open" not in str(error):
-            raise
-        # Not at first: in this mode HDF5 waits minutes for a damaged part, as if a writer would mend it.
-        return h5py.File(path, "r", libver="latest", swmr=True)
+    for attempt in range(10):
+        try:
+            return h5py.File(path, "r")
+        except OSError as error:
+            if "already open" in str(error):
+                break
+            # While it grows, its length may be newer than what its first bytes say of it.
+            if "truncated" not in str(error) or time.time() - path.stat().st_mtime > 10 or attempt == 9:
+                raise
+            time.sleep(0.02)
+    # Not at first: in this mode HDF5 waits minutes for a damaged part, as if a writer would mend it.
+    return h5py.File(path, "r", libver="latest", swmr=True)
 
 
 def _h5_for_more(path):
@@ -175,10 +183,23 @@ def tag_reader(file, path):
     return READERS[int(file.attrs["version"])](file["bob"], path)
 
 
+def whole_extent(file, path):
+    """How much of the tags counts, and their reader."""
+    reader = tag_reader(file, path)
+    return reader.extent(), reader
+
+
+def is_finished(file, extent):
+    """Whether the recording was closed in order and all of it is seen (another reader of this process can hold an older
+    view of the file, which HDF5 then shows to us as well)."""
+    finished = int(file["bob"]["finished"][0])
+    return bool(finished) if file.attrs["version"] == 1 else finished == extent.tags == extent.packed
+
+
 def _extent(file, path):
     """How many tags count, and what is amiss."""
-    extent = tag_reader(file, path).extent()
-    if file["bob"]["finished"][0]:
+    extent, _ = whole_extent(file, path)
+    if is_finished(file, extent):
         return extent.tags, ()
     return extent.tags, (f"the recording was not closed in order; {extent.tags} tags in {extent.blocks} blocks are there",)
 
@@ -221,28 +242,49 @@ class _Stream:
         return other
 
     def __call__(self, tally, block_tags):
-        with opened(self._path) as file:
-            reader, start = tag_reader(file, self._path), 0
-            while True:
-                if self._waiting:
-                    finished = self._refresh(file, reader)
-                extent = reader.extent()
+        start, limit, missed = 0, None, 0
+        while True:
+            with opened(self._path) as file:
+                extent, reader = whole_extent(file, self._path)
+                finished = is_finished(file, extent)
+                limit = extent.tags if limit is None or self._waiting else limit
                 ends, lost = reader.blocks()
-                while start < extent.tags:
-                    stop = min(start + block_tags, extent.tags)
-                    times, channel = reader.read(extent, start, stop)
-                    # A recorded block's losses go with its last tag.
-                    within = lost[(ends > start) & (ends <= stop)].sum()
-                    tally.records += stop - start
-                    yield TimeTags(times, channel, int(within))
-                    start = stop
-                if not self._waiting or finished or not self._waiting(start):
+                if finished:
+                    for stop in _stops(start, limit, block_tags):
+                        yield _counted(reader.read(start, stop), start, ends, lost, tally)
+                        start = stop
                     return
+                stop = min(start + block_tags, extent.packed, limit)
+                tags = reader.read(start, stop) if start < stop else reader.tail(extent, start)
+            # A file that grows is not held open meanwhile: who opens it elsewhere in this process would see it as it was.
+            if tags is None:                                # the recorder was faster
+                missed = _once_more(missed, self._path)
+                continue
+            missed, tags = 0, [column[: limit - start] for column in tags]
+            while len(tags[0]):
+                block, tags = [column[:block_tags] for column in tags], [column[block_tags:] for column in tags]
+                yield _counted(block, start, ends, lost, tally)
+                start += len(block[0])
+            if start == limit and not (self._waiting and self._waiting(start)):
+                return
 
-    def _refresh(self, file, reader):
-        """See what is new; whether the recording is finished, as known before it was looked at."""
-        finished = file["bob"]["finished"]
-        finished.refresh()
-        done = bool(finished[0])
-        reader.refresh()
-        return done
+
+def _stops(start, end, block_tags):
+    """Ends of the blocks from `start` to `end`."""
+    return (min(begin + block_tags, end) for begin in range(start, end, block_tags))
+
+
+def _counted(tags, start, ends, lost, tally):
+    """One block. A recorded block's losses go with its last tag."""
+    times, channel = tags
+    stop = start + len(times)
+    tally.records += len(times)
+    return TimeTags(times, channel, int(lost[(ends > start) & (ends <= stop)].sum()))
+
+
+def _once_more(missed, path):
+    """Wait for a moment before the file is opened again; a second reader in this process can hold an older view of it."""
+    if missed == MOST_MISSED:
+        raise BadInput("is being recorded, and this program has it open elsewhere: try again later", where=path)
+    time.sleep(0.02)
+    return missed + 1

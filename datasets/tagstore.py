@@ -7,12 +7,15 @@
     channel    uint8
     block      int64 (B, 4), one row a block: tags after it, clicks that the tagger lost within it, how many tags are in
                the chunks by then, and where in the tail the rest begins. What lies beyond the last row does not count.
-    tail_ps, tail_channel   the tags that do not fill a chunk yet, as they are
+    tail_ps, tail_channel   the tags that do not fill a chunk yet, as they are: two halves of CHUNK
+    tail_from  int64 (2,): number of the first tag that each half is for
 
 HDF5's own scale-offset filter keeps of each chunk as many bits as its largest gap needs, which for photons is within a
 fifth of their entropy; it comes with every HDF5 and is several times as fast as deflate. A chunk is written once, when
-it is full; until then its tags are in the tail. The tail has two halves that take turns, so that the one which the last
-row speaks of stays as it is until the next row is on disk.
+it is full; until then its tags are in the tail. The halves of the tail take turns, so that the one which the last row
+speaks of stays as it is until the next row is on disk; before it is used anew, ``tail_from`` says so. A reader looks there
+after it has read the tail, and opens the file again to see more: HDF5's own refresh (H5Drefresh, up to 2.0 at least)
+gives wrong tags where the same dataset is open twice in a process.
 """
 
 import math
@@ -25,6 +28,7 @@ from qkdlab.errors import BadInput
 __all__ = ["CHUNK", "Extent", "FirstVersionReader", "TagReader", "TagWriter", "stored"]
 
 CHUNK = 1 << 13
+CHANGING = ("block", "first_ps", "tail_ps", "tail_channel", "tail_from")      # whose chunks are written more than once
 AT_ONCE = 128 * CHUNK                     # tags that are coded together
 
 
@@ -38,6 +42,7 @@ class TagWriter:
         group.create_dataset("block", (0, 4), "<i8", maxshape=(None, 4), chunks=(256, 4))
         for name, kind in (("tail_ps", "<i8"), ("tail_channel", "u1")):
             group.create_dataset(name, (2 * CHUNK,), kind, chunks=(1 << 10,))
+        group.create_dataset("tail_from", data=np.zeros(2, np.int64), chunks=(2,))
         self._group, self.tags = group, 0
         self._packed, self._half = 0, 0
         self._tail = np.empty(0, np.int64), np.empty(0, np.uint8)
@@ -49,6 +54,8 @@ class TagWriter:
         if packed:
             self._half = CHUNK - self._half
             before = 0
+            self._group["tail_from"][self._half // CHUNK] = self._packed
+            self._group.file.flush()                        # before a tag of the half is written over
         at = self._half + before
         for name, values in zip(("tail_ps", "tail_channel"), self._tail, strict=True):
             if len(values) > before:
@@ -120,17 +127,14 @@ class TagReader:
         Where the parts do not fit together; naming `where` and the dataset.
     """
 
-    # The table of blocks is opened and refreshed first: what it speaks of is on disk by then.
-    _parts = {"block": "i8", "delta_ps": "i8", "channel": "u1", "first_ps": "i8", "tail_ps": "i8", "tail_channel": "u1"}
+    # The table of blocks is opened first: what it speaks of is on disk by then.
+    _parts = {"block": "i8", "delta_ps": "i8", "channel": "u1", "first_ps": "i8", "tail_ps": "i8", "tail_channel": "u1",
+              "tail_from": "i8"}
 
     def __init__(self, group, where):
         self._where = where
-        self._data = {name: _checked(group[name], kind, where) for name, kind in self._parts.items()}
-
-    def refresh(self):
-        """See what was written meanwhile; only in a file that is open for reading beside a writer."""
-        for dataset in self._data.values():
-            dataset.refresh()
+        self._data = {name: _checked(_uncached(group, name) if name in CHANGING else group[name], kind, where)
+                      for name, kind in self._parts.items()}
 
     def extent(self):
         """What counts now."""
@@ -155,30 +159,15 @@ class TagReader:
         rows = self._data["block"][:]
         return rows[:, 0], rows[:, 1]
 
-    def read(self, extent, start, stop):
-        """Times and channels of the tags `start` to `stop` of those that count."""
-        while True:
-            tags = self._read(extent, start, stop)
-            if stop <= extent.packed:
-                return tags
-            # A writer may have used the tail anew while it was read: then these tags are in a chunk by now.
-            self.refresh()
-            now = self.extent()
-            if now.packed == extent.packed:
-                return tags
-            extent = now
+    def tail(self, extent, start=0):
+        """Times and channels from tag `start` on of those that are in no chunk yet, or None where the writer has gone on
+        so far that they are in one by now: then the file is to be opened again."""
+        part = slice(extent.tail_at + max(start - extent.packed, 0), extent.tail_at + extent.tags - extent.packed)
+        tags = self._data["tail_ps"][part], self._data["tail_channel"][part]
+        return tags if self._data["tail_from"][extent.tail_at // CHUNK] == extent.packed else None
 
-    def _read(self, extent, start, stop):
-        parts = []
-        if start < extent.packed:
-            parts.append(self._from_chunks(start, min(stop, extent.packed)))
-        if stop > extent.packed:
-            begin = extent.tail_at - extent.packed
-            part = slice(begin + max(start, extent.packed), begin + stop)
-            parts.append((self._data["tail_ps"][part], self._data["tail_channel"][part]))
-        return parts[0] if len(parts) == 1 else tuple(np.concatenate(column) for column in zip(*parts, strict=True))
-
-    def _from_chunks(self, start, stop):
+    def read(self, start, stop):
+        """Times and channels of the tags `start` to `stop`, all of them in chunks."""
         first, begin = start // CHUNK, start // CHUNK * CHUNK
         times = self._data["delta_ps"][begin:stop]
         origins = self._data["first_ps"][first : -(-stop // CHUNK)]
@@ -199,11 +188,6 @@ class FirstVersionReader:
         self._data = {name: _checked(group[name], kind, where)
                       for name, kind in (("block_end", "i8"), ("lost", "i8"), ("time_ps", "i8"), ("channel", "u1"))}
 
-    def refresh(self):
-        """As for :class:`TagReader`."""
-        for dataset in self._data.values():
-            dataset.refresh()
-
     def extent(self):
         """What counts now."""
         ends = self._data["block_end"]
@@ -219,9 +203,19 @@ class FirstVersionReader:
         ends = self._data["block_end"][:]
         return ends, self._data["lost"][: len(ends)]
 
-    def read(self, extent, start, stop):
+    def read(self, start, stop):
         """Times and channels of the tags `start` to `stop`."""
         return self._data["time_ps"][start:stop], self._data["channel"][start:stop]
+
+
+def _uncached(group, name):
+    """A dataset whose chunks are read from the file each time: HDF5 keeps chunks for as long as anybody in this process
+    has the dataset open."""
+    import h5py
+
+    access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+    access.set_chunk_cache(0, 0, 1.0)
+    return h5py.Dataset(h5py.h5d.open(group.id, name.encode(), access))
 
 
 def _checked(dataset, kind, where):

@@ -184,6 +184,47 @@ def test_a_run_grows_in_another_process(tmp_path):
     assert sum(b.lost for b in reader.blocks) == 40 and len(reader.blocks) > 1
 
 
+RACER = """
+import sys, numpy as np
+from qkdlab.datasets import run
+from qkdlab.datatypes import TimeTags
+at = 0
+with run.RunWriter(sys.argv[1]) as writer:
+    for i in range(300):
+        n = 1 + i * 7919 % 9000
+        writer.append(TimeTags(np.arange(at, at + n), np.arange(at, at + n) % 251))
+        at += n
+"""
+
+
+def counts(blocks):
+    """Number of tags, each of which has its number as its time."""
+    at = 0
+    for block in blocks:
+        assert np.array_equal(block.time_ps, np.arange(at, at + len(block)))
+        assert np.array_equal(block.channel, np.arange(at, at + len(block)) % 251)
+        at += len(block)
+    return at
+
+
+def test_readers_beside_a_recorder_at_full_speed(tmp_path):
+    """One follows, one opens the file again and again in the same process (where HDF5 shares what it has read)."""
+    path, seen = tmp_path / "run.h5", []
+    writer = subprocess.Popen([sys.executable, "-c", RACER, str(path)])
+    try:
+        while not path.exists() or path.stat().st_size < 10_000:
+            assert writer.poll() is None or path.exists()
+            time.sleep(0.002)
+        followed = Reader(datasets.follow(path, poll_seconds=0.001), block_tags=3000)
+        while followed.is_alive() and followed.error is None:
+            seen.append(counts(datasets.open(path).tag_blocks()))
+    finally:
+        assert writer.wait(60) == 0
+    followed.end()
+    whole = sum(1 + i * 7919 % 9000 for i in range(300))
+    assert counts(followed.blocks) == whole == counts(datasets.open(path).tag_blocks()) and seen == sorted(seen)
+
+
 @pytest.fixture(scope="module")
 def link_tables():
     import pathlib
