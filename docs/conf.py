@@ -1,0 +1,30 @@
+"""The documentation site: ``make docs`` builds it into build/docs. Nothing is fetched from the net, and nothing is run."""
+
+import importlib.metadata
+
+project = "qkdlab"
+author = "the qkdlab team"
+release = importlib.metadata.version("qkdlab") if "qkdlab" in {
+    d.name for d in importlib.metadata.distributions() if d.name} else ""
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["**/.ipynb_checkpoints", "key_rate_peer.py"]
+nb_execution_mode = "off"                       # the tests execute the notebooks; here they are read
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+suppress_warnings = ["mystnb.unknown_mime_type"]
+
+autosummary_generate = True
+autodoc_typehints = "none"                      # types and units are in the docstrings
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "undoc-members": False, "show-inheritance": False}
+autodoc_mock_imports = []
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = "qkdlab"
+html_static_path = []
+html_show_sourcelink = False
+html_theme_options = {"navigation_depth": 2, "show_toc_level": 2, "footer_start": [], "footer_end": [],
+                      "secondary_sidebar_items": ["page-toc"], "navbar_align": "left"}
+mathjax_path = "unused.js"                     # no page has a formula in TeX: nothing is asked from the net
