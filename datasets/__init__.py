@@ -3,12 +3,16 @@
 A format is a module of this folder (or of a package that joins through the entry points ``qkdlab.datasets``) with
 
 - ``SIGNATURE``: the bytes with which its files begin (a file's ending says nothing), empty where they have none;
-- ``read(path) -> Recording``, which raises :class:`~qkdlab.errors.BadInput` with file, offset or field, and value;
+- ``read(path) -> Recording`` (or another kind of data that has ``inspect()``: an OTDR trace, a table of counts), which
+  raises :class:`~qkdlab.errors.BadInput` with file, offset or field, and value;
 
 where `SIGNATURE` is empty or not enough, ``recognises(head, size, path) -> bool``: whether a file of `size` bytes
 that begins with `head` (its first :data:`HEAD_BYTES`) can be one of these, judged by what it holds; the ending of
 `path` may decide where the bytes fit two formats; and, where files can be written, ``SUFFIX`` and
 ``write(path, blocks)``, and ``keep(recording)``: the settings of ``write`` that the recording it comes from decides.
+A format whose ``GENERAL`` is true steps back where another recognises the file (a table of numbers can be many things).
+What files of a format do not say (a tick, a reference period) are keyword arguments of its ``read``; where several files
+in a folder are one recording, ``read_folder(path)`` opens them.
 """
 
 import functools
@@ -28,7 +32,7 @@ FORMATS = Registry("qkdlab.datasets", need="SIGNATURE")
 HEAD_BYTES = 4096
 
 
-def open(path, form=None):
+def open(path, form=None, **settings):
     """Open a recording of any known format: a file, or a folder with a ``run.toml``.
 
     Parameters
@@ -36,6 +40,8 @@ def open(path, form=None):
     path : path-like
     form : str, optional
         Name of the format, for a file whose bytes do not tell; found from the bytes by default.
+    **settings
+        What a format's files do not say: keyword arguments of its ``read`` (``tick_ps``, ``reference_ps``, ...).
 
     Returns
     -------
@@ -47,14 +53,26 @@ def open(path, form=None):
         Naming the file, the byte offset or field, and the value.
     """
     path = pathlib.Path(path)
-    if path.is_dir():
-        if form is not None:
-            raise BadInput("the format is chosen for a file; this is a folder", where=path, field="form", value=form)
-        return folder.read(path, _read_file)
-    return _read_file(path, form)
+    if not path.is_dir():
+        return _open_file(path, form, **settings)
+    if form is None:
+        return folder.read(path, _open_file)
+    if not hasattr(_module(form), "read_folder"):
+        raise BadInput("a file of this format is expected; this is a folder", where=path, field="form", value=form)
+    return _module(form).read_folder(path)
 
 
-def _read_file(path, form=None):
+def _open_file(path, form=None, **settings):
+    """A file of time tags; other kinds of data are refused by what they are."""
+    data = _read_file(path, form, **settings)
+    if not isinstance(data, Recording):
+        kind = data.inspect()["kind"]
+        raise BadInput(f"this is a file of another kind ({kind}), not a recording of time tags; `qkdlab inspect` says "
+                       "what it holds", where=path)
+    return data
+
+
+def _read_file(path, form=None, **settings):
     try:
         with path.open("rb") as file:
             head, size = file.read(HEAD_BYTES), file.seek(0, 2)
@@ -65,14 +83,23 @@ def _read_file(path, form=None):
     if not head:
         raise BadInput("the file is empty", where=path)
     if form is not None:
-        return FORMATS.get(form).read(path)
+        return _read(_module(form), path, settings)
     fits = _candidates(head, size, path)
     if len(fits) == 1:
-        return fits.popitem()[1].read(path)
+        return _read(fits.popitem()[1], path, settings)
     if fits:
         raise BadInput(f"the bytes fit several formats, say which: {', '.join(fits)}", where=path, field="form")
     raise BadInput(f"no known recording begins like this; known: {', '.join(_modules())}", where=f"{path}: byte 0",
                    value=head[:8])
+
+
+def _read(module, path, settings):
+    known = module.read.__kwdefaults__ or {}
+    for name in settings:
+        if name not in known:
+            raise BadInput(f"no setting of this reader; {nearest(name, known)}" if known else "this reader has no settings",
+                           where=path, field=name, value=settings[name])
+    return module.read(path, **settings)
 
 
 def _candidates(head, size, path):
@@ -81,7 +108,8 @@ def _candidates(head, size, path):
               if module.SIGNATURE and head.startswith(module.SIGNATURE)}
     fits = {name: module for name, module in (signed or _modules()).items()
             if hasattr(module, "recognises") and module.recognises(head, size, path)}
-    return fits or signed
+    special = {name: module for name, module in fits.items() if not getattr(module, "GENERAL", False)}
+    return special or fits or signed
 
 
 @functools.cache
@@ -90,29 +118,34 @@ def _modules():
     return {name: FORMATS.get(name) for name in FORMATS.names()}
 
 
-def inspect(path, form=None):
-    """Read a recording from first to last and say what it holds.
+def _module(form):
+    return _modules().get(form) or FORMATS.get(form)          # which complains of a name that is not on the menu
+
+
+def inspect(path, form=None, **settings):
+    """Read a recording from first to last, or another kind of data that is known, and say what it holds.
 
     Parameters
     ----------
     path : path-like
-    form : str, optional
+    form, **settings
         As for :func:`open`.
 
     Returns
     -------
     dict
-        See :meth:`Recording.inspect`; ready for JSON.
+        See :meth:`Recording.inspect`; ready for JSON. Of what is no recording: ``format``, ``kind`` and its own fields.
 
     Raises
     ------
     BadInput
         As :func:`open`; what was readable of a damaged file is reported with a warning instead.
     """
-    return open(path, form).inspect()
+    path = pathlib.Path(path)
+    return (open if path.is_dir() else _read_file)(path, form, **settings).inspect()
 
 
-def convert(source, target, form=None):
+def convert(source, target, form=None, **settings):
     """Write a recording in another format.
 
     Parameters
@@ -120,8 +153,8 @@ def convert(source, target, form=None):
     source : path-like
     target : path-like
         Must not exist; its ending chooses the format.
-    form : str, optional
-        Format of the source, as for :func:`open`.
+    form, **settings
+        Of the source, as for :func:`open`.
 
     Returns
     -------
@@ -139,8 +172,8 @@ def convert(source, target, form=None):
     if target.suffix not in makers:
         raise BadInput(f"no format to write has this ending; {nearest(target.suffix, makers)}", where=target,
                        value=target.suffix)
-    recording, tally, maker = open(source, form), Tally(), makers[target.suffix]
-    settings = maker.keep(recording) if hasattr(maker, "keep") else {}
+    recording, tally, maker = open(source, form, **settings), Tally(), makers[target.suffix]
+    kept = maker.keep(recording) if hasattr(maker, "keep") else {}
     lost = 0
 
     def blocks():
@@ -149,16 +182,19 @@ def convert(source, target, form=None):
             lost += tags.lost
             yield tags
 
-    maker.write(target, blocks(), **settings)
-    return [*recording.warnings, *tally.warnings, *_left_out(recording, tally, lost, settings)]
+    apart = "bin_ps" in kept                              # a target that keeps sync number and dtime
+    maker.write(target, recording.synced_blocks(tally=tally) if apart else blocks(), **kept)
+    return [*recording.warnings, *tally.warnings, *_left_out(recording, tally, lost, kept)]
 
 
 def _left_out(recording, tally, lost, settings):
     """What the target does not hold."""
     marks = {"marker": tally.markers, "sync": tally.syncs}
     left = [f"{n} {what} records are left out" for what, n in marks.items() if n]
-    if tally.dtime_sum is not None:
-        left.append("sync number and dtime are joined to one time, rounded to ps")
+    if tally.dtime_sum is not None and "bin_ps" not in settings:
+        joined = recording.tick_ps == 1
+        left.append("sync number and dtime are joined to one time, rounded to ps" if joined else
+                    "the micro time of the photons is left out")
     if "source" not in settings:                          # a run keeps all of these
         left += [f"{lost} clicks that the tagger says it lost are not noted"] if lost else []
         left += ["settings and the sender's record are left out"] if recording.source is not None else []

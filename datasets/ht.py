@@ -6,9 +6,8 @@ modules, a list of input channels and the TTTR header, packed, little-endian.
 
 import os
 import pathlib
-import struct
 
-from qkdlab.datasets.picoquant import LAYOUTS, RecordStream, exact, promise
+from qkdlab.datasets.picoquant import LAYOUTS, RecordStream, check_field, exact, promise, read_part
 from qkdlab.datasets.recording import Recording
 from qkdlab.errors import BadInput
 
@@ -79,44 +78,20 @@ def read_header(path):
 
 
 def _read_header(file, path):
-    header = _part(file, path, TEXT)
-    _check(path, header, "Ident", header["Ident"] == "HydraHarp", "not a HydraHarp file")
-    _check(path, header, "FormatVersion", header["FormatVersion"] in ("1.0", "2.0"), "formats 1.0 and 2.0 are known")
-    header |= _part(file, path, NUMBERS)
-    _check(path, header, "BitsPerRecord", header["BitsPerRecord"] == 32, "records of 32 bits are expected")
-    _check(path, header, "MeasurementMode", header["MeasurementMode"] in (2, 3), "2 (T2) or 3 (T3) is expected")
-    _check(path, header, "Resolution", 1e-3 <= header["Resolution"] <= 1e9, "must be from 0.001 to 10^9 ps")
-    header |= _part(file, path, HARDWARE)
+    header = read_part(file, path, TEXT)
+    check_field(path, header, "Ident", header["Ident"] == "HydraHarp", "not a HydraHarp file")
+    check_field(path, header, "FormatVersion", header["FormatVersion"] in ("1.0", "2.0"), "formats 1.0 and 2.0 are known")
+    header |= read_part(file, path, NUMBERS)
+    check_field(path, header, "BitsPerRecord", header["BitsPerRecord"] == 32, "records of 32 bits are expected")
+    check_field(path, header, "MeasurementMode", header["MeasurementMode"] in (2, 3), "2 (T2) or 3 (T3) is expected")
+    check_field(path, header, "Resolution", 1e-3 <= header["Resolution"] <= 1e9, "must be from 0.001 to 10^9 ps")
+    header |= read_part(file, path, HARDWARE)
     inputs = header["InputChannelsPresent"]
-    _check(path, header, "InputChannelsPresent", 0 <= inputs <= MOST_INPUTS, f"must be from 0 to {MOST_INPUTS}")
-    _part(file, path, [("_", f"{16 * inputs}s")])                                 # discriminator settings of the inputs
-    header["InputRate"] = list(_part(file, path, [(f"InputRate[{i}]", "i") for i in range(inputs)]).values())
-    header |= _part(file, path, RESULT)
+    check_field(path, header, "InputChannelsPresent", 0 <= inputs <= MOST_INPUTS, f"must be from 0 to {MOST_INPUTS}")
+    read_part(file, path, [("_", f"{16 * inputs}s")])                             # discriminator settings of the inputs
+    header["InputRate"] = list(read_part(file, path, [(f"InputRate[{i}]", "i") for i in range(inputs)]).values())
+    header |= read_part(file, path, RESULT)
     left = os.fstat(file.fileno()).st_size - file.tell()
-    _check(path, header, "ImgHdrSize", 0 <= header["ImgHdrSize"] <= left // 4, "more than the file holds")
-    _check(path, header, "NumRecords", header["NumRecords"] >= 0, "must be at least 0")
+    check_field(path, header, "ImgHdrSize", 0 <= header["ImgHdrSize"] <= left // 4, "more than the file holds")
+    check_field(path, header, "NumRecords", header["NumRecords"] >= 0, "must be at least 0")
     return header, file.tell() + 4 * header["ImgHdrSize"]
-
-
-def _part(file, path, fields):
-    """Read one packed part of the header."""
-    at, layout = file.tell(), struct.Struct("<" + "".join(code for _, code in fields))
-    raw = file.read(layout.size)
-    if len(raw) < layout.size:
-        done = 0
-        for name, code in fields:                                                 # name the field that is cut
-            done += struct.calcsize("<" + code)
-            if done > len(raw):
-                raise BadInput("the file ends inside the header", where=f"{path}: byte {at + len(raw)}", field=name)
-    values = dict(zip((name for name, _ in fields), layout.unpack(raw), strict=True))
-    values.pop("_", None)
-    return {name: _text(v) if isinstance(v, bytes) else v for name, v in values.items()}
-
-
-def _text(raw):
-    return raw.split(b"\0", 1)[0].decode("latin-1")
-
-
-def _check(path, header, name, fine, why):
-    if not fine:
-        raise BadInput(why, where=path, field=name, value=header[name])

@@ -1,4 +1,7 @@
-"""NumPy archive of tags: ``time_ps`` (int64) and ``channel`` (uint8), as ``np.savez`` writes it."""
+"""NumPy archive of tags: ``time_ps`` (int64) and ``channel`` (uint8), as ``np.savez`` writes it.
+
+Read also with other names and types of numbers, see :mod:`qkdlab.datasets.columns`.
+"""
 
 import contextlib
 import pathlib
@@ -7,9 +10,9 @@ import zipfile
 
 import numpy as np
 
+from qkdlab.datasets.columns import find, to_tags
 from qkdlab.datasets.newfile import new_file
 from qkdlab.datasets.recording import Recording
-from qkdlab.datatypes import TimeTags
 from qkdlab.errors import BadInput
 
 __all__ = ["SIGNATURE", "SUFFIX", "read", "write"]
@@ -21,16 +24,19 @@ FIELDS = {"time_ps": np.dtype("<i8"), "channel": np.dtype("u1")}
 COPY_BYTES = 1 << 22
 
 
-def read(path):
+def read(path, *, unit=None):
     """Open an archive of tags.
 
     Parameters
     ----------
     path : path-like
+    unit : {"fs", "ps", "ns", "us", "ms", "s"}, optional
+        Of the times, where the array's name does not say it.
 
     Returns
     -------
     Recording
+        ``warnings`` say what was assumed.
 
     Raises
     ------
@@ -38,31 +44,28 @@ def read(path):
         Naming file, field and value.
     """
     path = pathlib.Path(path)
-    with _opened(path) as members:
-        tags = _length(members["time_ps"], members["channel"], path)
-    return Recording("npz", path, _Stream(path), 1, None, {"records": tags})
+    with _opened(path, unit) as (columns, members):
+        tags = _length(members, path)
+    return Recording("npz", path, _Stream(path, unit), 1, None, {"records": tags}, columns.assumed)
 
 
-def _length(times, channel, path):
+def _length(members, path):
     """The common length that both headers give."""
-    if times[1] != channel[1]:
-        raise BadInput(f"{times[1]} times, but another number of channels", where=path, field="channel",
-                       value=channel[1])
-    return times[1]
+    (_, kind, times), (name, _, channels) = ((name, kind, length) for name, (_, kind, length) in members.items())
+    if times != channels:
+        raise BadInput(f"{times} times, but another number of channels", where=path, field=name, value=channels)
+    return times
 
 
 @contextlib.contextmanager
-def _opened(path):
-    """Both members as {name: (file behind the header, length)}; damage becomes BadInput."""
+def _opened(path, unit):
+    """The columns, and both members as {name: (file behind the header, dtype, length)}; damage becomes BadInput."""
     try:
         with zipfile.ZipFile(path) as archive, contextlib.ExitStack() as stack:
-            names = set(archive.namelist())
-            for name in FIELDS:
-                if f"{name}.npy" not in names:
-                    raise BadInput("the archive has no such array; time_ps and channel are expected", where=path,
-                                   field=name)
-            files = {name: stack.enter_context(archive.open(f"{name}.npy")) for name in FIELDS}
-            yield {name: (file, _header(file, name, path)) for name, file in files.items()}
+            names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+            columns = find(names, path, unit)
+            files = {name: stack.enter_context(archive.open(f"{name}.npy")) for name in (columns.time, columns.channel)}
+            yield columns, {name: (file, *_header(file, name, path)) for name, file in files.items()}
     except BadInput:
         raise
     except FileNotFoundError:
@@ -73,35 +76,35 @@ def _opened(path):
 
 
 def _header(file, name, path):
+    """dtype and length of a member."""
     version = np.lib.format.read_magic(file)
     reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if reader is None:
         raise BadInput("unknown version of the .npy header", where=path, field=name, value=version)
     shape, _, kind = reader(file)
-    if kind != FIELDS[name] or len(shape) != 1 or shape[0] < 0:
-        raise BadInput(f"a 1-D array of {FIELDS[name]} is expected", where=path, field=name,
-                       value=f"{kind} of shape {shape}")
-    return shape[0]
+    if kind.kind not in "iuf" or kind.itemsize > 8 or len(shape) != 1 or shape[0] < 0:
+        raise BadInput("a 1-D array of numbers is expected", where=path, field=name, value=f"{kind} of shape {shape}")
+    return kind, shape[0]
 
 
 class _Stream:
     """The tags, block after block: see `Recording.stream`."""
 
-    def __init__(self, path):
-        self._path = path
+    def __init__(self, path, unit):
+        self._path, self._unit = path, unit
 
     def __call__(self, tally, block_tags):
-        with _opened(self._path) as members:
-            left = _length(*members.values(), self._path)
+        with _opened(self._path, self._unit) as (columns, members):
+            left = _length(members, self._path)
             while left:
                 want = min(left, block_tags)
-                time_ps, channel = (np.frombuffer(members[name][0].read(want * kind.itemsize), kind)
-                                    for name, kind in FIELDS.items())
-                if len(time_ps) != want or len(channel) != want:
+                raw = [(file.read(want * kind.itemsize), kind) for file, kind, _ in members.values()]
+                if any(len(piece) != want * kind.itemsize for piece, kind in raw):
                     raise BadInput(f"the archive ends {left} tags before the number in its header", where=self._path)
+                times, channels = (np.frombuffer(piece, kind) for piece, kind in raw)
+                yield to_tags(times, channels, columns, where=self._path, first=tally.records)
                 tally.records += want
                 left -= want
-                yield TimeTags(time_ps, channel)
 
 
 def write(path, blocks):

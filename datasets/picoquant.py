@@ -1,16 +1,19 @@
-"""What PicoQuant's file formats share: 32-bit T2 and T3 records after a header, streamed in blocks."""
+"""What PicoQuant's file formats share: fixed headers, and 32-bit T2 and T3 records after them, streamed in blocks."""
 
 import os
+import struct
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from qkdlab import _ext
+from qkdlab.datasets.recording import SyncedTags
+from qkdlab.datasets.ticks import to_ps
 from qkdlab.datatypes import TimeTags
 from qkdlab.errors import BadInput
 
-__all__ = ["LAYOUTS", "Layout", "RecordStream", "exact", "promise"]
+__all__ = ["LAYOUTS", "Layout", "RecordStream", "check_field", "exact", "joined_ps", "promise", "read_part"]
 
 RECORD_BYTES = 4
 
@@ -57,7 +60,7 @@ def exact(value_ps):
 
 
 def promise(path, start, promised):
-    """Compare a header's record count with the size of the file.
+    """Compare a header's record count (None where it has none) with the size of the file.
 
     Returns
     -------
@@ -72,6 +75,8 @@ def promise(path, start, promised):
     if rest:
         warnings.append(f"the file ends inside a record: {rest} of {RECORD_BYTES} bytes at byte {start + size - rest}")
         complete = False
+    if promised is None:
+        return records, tuple(warnings), complete
     if promised > records:
         warnings.append(f"the header promises {promised} records, the file holds {records}")
         complete = False
@@ -91,19 +96,35 @@ class RecordStream:
     unit_ps: Fraction             # T2: tick; T3: sync period
     bin_ps: Fraction = Fraction(0)
 
+    @property
+    def synced(self):
+        """T3: a callable like this one that yields `SyncedTags`; None for T2, which has no time since a sync."""
+        return self._synced if self.layout.mode == 3 else None
+
+    def _synced(self, tally, block_tags):
+        for photons in self._photons(tally, block_tags):
+            yield SyncedTags(*photons)
+
     def __call__(self, tally, block_tags):
+        for counts, dtime, channel in self._photons(tally, block_tags):
+            yield TimeTags(to_ps(counts, self.unit_ps) if dtime is None else
+                           joined_ps(counts, dtime, self.unit_ps, self.bin_ps), channel)
+
+    def _photons(self, tally, block_tags):
+        """Blocks of ticks or sync numbers, dtimes (T3, else None) and channels, none empty."""
         state = np.zeros(_ext.records.STATE, np.int64)
-        records = np.empty(block_tags, np.uint32)
         if self.layout.mode == 3:
             tally.dtime_sum = 0
         try:
             with open(self.path, "rb") as file:
+                left = max(os.fstat(file.fileno()).st_size - self.start, 0) // RECORD_BYTES
+                records = np.empty(min(block_tags, left), np.uint32)
                 file.seek(self.start)
                 while got := file.readinto(records) // RECORD_BYTES:
-                    tags, used = self._decode(records[:got], state)
+                    photons, used = self._decode(records[:got], state)
                     self._count(tally, state, used)
-                    if len(tags):
-                        yield tags
+                    if len(photons[0]):
+                        yield photons
                     if used < got:
                         at = self.start + RECORD_BYTES * tally.records
                         tally.damaged(f"the overflows up to byte {at} add up to more than 2^63 ps: reading stops there")
@@ -114,17 +135,14 @@ class RecordStream:
             tally.warnings.append(f"{unknown} special records have no meaning in the {self.layout.name} layout")
 
     def _decode(self, records, state):
-        """One block as TimeTags, and how many of its records were used."""
+        """Photons of one block (ticks or sync numbers, dtimes, channels), and how many of its records were used."""
         counts, channel = np.empty(len(records), np.int64), np.empty(len(records), np.uint8)
         if self.layout.mode == 2:
             used, photons = self.layout.decode(records, self._limit(), state, (counts, channel))
-            return TimeTags(_to_ps(counts[:photons], self.unit_ps), channel[:photons]), used
+            return (counts[:photons], None, channel[:photons]), used
         dtime = np.empty(len(records), np.uint16)
         used, photons = self.layout.decode(records, self._limit(), state, (counts, dtime, channel))
-        whole, part = divmod(self.unit_ps, 1)
-        counts, dtime = counts[:photons], dtime[:photons]
-        rest = np.rint(counts * float(part) + dtime * float(self.bin_ps)).astype(np.int64)
-        return TimeTags(counts * int(whole) + rest, channel[:photons]), used
+        return (counts[:photons], dtime[:photons], channel[:photons]), used
 
     def _limit(self):
         """Largest overflow total for which every time still fits 63 bits, also while it is converted."""
@@ -140,16 +158,32 @@ class RecordStream:
             tally.dtime_sum = int(state[5])
 
 
-def _to_ps(ticks, unit_ps):
-    """Ticks to whole ps (rounded down where a tick is no whole number of ps), in place, in integers if possible."""
-    if unit_ps.denominator <= 16:
-        if unit_ps.numerator != 1:
-            ticks *= unit_ps.numerator
-        if unit_ps.denominator != 1:
-            ticks //= unit_ps.denominator
-        return ticks
+def joined_ps(sync, dtime, unit_ps, bin_ps):
+    """Sync numbers and dtimes as ps, rounded to the nearest."""
     whole, part = divmod(unit_ps, 1)
-    rest = np.floor(ticks * float(part)).astype(np.int64)
-    ticks *= int(whole)
-    ticks += rest
-    return ticks
+    return sync * int(whole) + np.rint(sync * float(part) + dtime * float(bin_ps)).astype(np.int64)
+
+
+def read_part(file, path, fields):
+    """Read one packed part of a header: `fields` of (name, struct code). Raises BadInput naming the field that is cut."""
+    at, layout = file.tell(), struct.Struct("<" + "".join(code for _, code in fields))
+    raw = file.read(layout.size)
+    if len(raw) < layout.size:
+        done = 0
+        for name, code in fields:                                                 # name the field that is cut
+            done += struct.calcsize("<" + code)
+            if done > len(raw):
+                raise BadInput("the file ends inside the header", where=f"{path}: byte {at + len(raw)}", field=name)
+    values = dict(zip((name for name, _ in fields), layout.unpack(raw), strict=True))
+    values.pop("_", None)
+    return {name: _text(v) if isinstance(v, bytes) else v for name, v in values.items()}
+
+
+def _text(raw):
+    return raw.split(b"\0", 1)[0].decode("latin-1")
+
+
+def check_field(path, header, name, fine, why):
+    """Refuse a header field that is not `fine`."""
+    if not fine:
+        raise BadInput(why, where=path, field=name, value=header[name])

@@ -10,7 +10,7 @@ from qkdlab.datatypes import TimeTags
 from qkdlab.errors import BadInput
 from qkdlab.streams import merge
 
-__all__ = ["BLOCK_TAGS", "Recording", "Tally"]
+__all__ = ["BLOCK_TAGS", "Recording", "SyncedTags", "Tally"]
 
 BLOCK_TAGS = 1 << 20
 
@@ -31,6 +31,18 @@ class Tally:
         """Say why not all of the recording could be read."""
         self.complete = False
         self.warnings.append(warning)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedTags:
+    """Photons as a T3 recording has them: the number of the clock period, and the time within it, kept apart."""
+
+    sync: np.ndarray             # int64 (M,): sync periods, or ticks of the macro time, since the start
+    dtime: np.ndarray = field(repr=False)        # uint16 (M,): bins since the sync
+    channel: np.ndarray = field(repr=False)      # uint8 (M,): input number
+
+    def __len__(self):
+        return len(self.sync)
 
 
 @dataclass(frozen=True)
@@ -108,6 +120,37 @@ class Recording:
         if block_tags != int(block_tags) or block_tags < 1:
             raise BadInput("must be at least 1", field="block_tags", value=block_tags)
         return _in_order(self.stream(Tally() if tally is None else tally, int(block_tags)), self.path)
+
+    @property
+    def synced(self):
+        """Whether the photons have a time since the last sync of their own (T3 and its like)."""
+        return getattr(self.stream, "synced", None) is not None
+
+    def synced_blocks(self, block_tags=BLOCK_TAGS, tally=None):
+        """The photons of a T3 recording with sync number and dtime apart, in the order of the file.
+
+        ``stream.unit_ps`` is the sync period (or tick of the macro time), ``stream.bin_ps`` the bin of the dtime (None
+        where the file does not say).
+
+        Parameters
+        ----------
+        block_tags, tally
+            As for :meth:`tag_blocks`.
+
+        Yields
+        ------
+        SyncedTags
+
+        Raises
+        ------
+        BadInput
+            Where the recording has no such times, or cannot be read on.
+        """
+        if not self.synced:
+            raise BadInput("this recording has no times since a sync: see tag_blocks", where=self.path, field="dtime")
+        if block_tags != int(block_tags) or block_tags < 1:
+            raise BadInput("must be at least 1", field="block_tags", value=block_tags)
+        return self.stream.synced(Tally() if tally is None else tally, int(block_tags))
 
     def inspect(self):
         """Read all of it and say what it holds.

@@ -29,7 +29,7 @@ import platform
 import numpy as np
 
 import qkdlab
-from qkdlab.datasets import alice
+from qkdlab.datasets import alice, photon_hdf5
 from qkdlab.datasets.newfile import refuse_existing
 from qkdlab.datasets.recording import Recording
 from qkdlab.datatypes import (
@@ -42,7 +42,7 @@ from qkdlab.datatypes import (
 from qkdlab.errors import BadInput
 from qkdlab.settings import from_table, to_table
 
-__all__ = ["SIGNATURE", "SUFFIX", "RunWriter", "keep", "read", "write"]
+__all__ = ["SIGNATURE", "SUFFIX", "RunWriter", "keep", "read", "recognises", "write"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SUFFIX = ".h5"
@@ -186,6 +186,11 @@ def write(path, blocks, **settings):
             writer.path.unlink()
             raise
     return writer.tags
+
+
+def recognises(head, size, path):
+    """Whether an HDF5 file can be a run: any that is not Photon-HDF5, as :func:`read` says best what else is wrong."""
+    return head.startswith(SIGNATURE) and not photon_hdf5.recognises(head, size, path)
 
 
 def read(path):

@@ -3,6 +3,7 @@
 import threading
 
 from qkdlab.errors import BadInput
+from qkdlab.instruments.interfaces import TimeTagger
 from qkdlab.settings import to_table
 
 __all__ = ["SimulatedTagger", "connect"]
@@ -16,6 +17,7 @@ def connect(link):
 class SimulatedTagger:
     """Streams what Bob's detectors see; the link may be changed while it runs."""
 
+    kinds = (TimeTagger,)
     simulated = True
 
     def __init__(self, link):
@@ -43,6 +45,15 @@ class SimulatedTagger:
     def stop(self):
         self._stopped.set()
 
+    def safe_state(self):
+        self.stop()
+
     def close(self):
         self.stop()
         self._started = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()

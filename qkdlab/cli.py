@@ -92,14 +92,14 @@ def _parser():
     json_flag(sub)
 
     sub = command("keylength", _keylength, "counts to a bound, every intermediate shown")
-    sub.add_argument("counts", metavar="COUNTS.json")
+    sub.add_argument("counts", metavar="COUNTS", help="JSON, or a table (.csv) with a row for each basis and intensity")
     json_flag(sub)
 
     sub = command("optimise", _optimise, "best intensities, probabilities and basis bias for a link, and the rate")
     sub.add_argument("link", metavar="LINK.toml")
     json_flag(sub)
 
-    sub = command("inspect", _inspect, "say what a time-tag file holds")
+    sub = command("inspect", _inspect, "say what a time-tag file, an OTDR trace (.sor) or a table of counts holds")
     sub.add_argument("file", metavar="FILE")
     form_flag(sub)
     json_flag(sub)
@@ -235,15 +235,13 @@ def _play(path, distill, recording=None, ledger=False):
 
 def _keylength(arguments):
     from . import proofs
+    from .datasets import counts
     from .report import keylength_text
 
-    try:
-        document = json.loads(pathlib.Path(arguments.counts).read_text())
-    except OSError as error:
-        raise BadInput(error.strerror, where=arguments.counts) from None
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"not valid JSON: {error}", where=arguments.counts) from None
-    result = proofs.keylength(document, where=arguments.counts)
+    table = counts.read(arguments.counts)
+    for note in table.warnings:
+        print(f"note: {note}", file=sys.stderr)
+    result = proofs.keylength(table.document, where=arguments.counts)
     print(json.dumps(result, allow_nan=False) if arguments.json else keylength_text(result))
     return 0 if result["length"] else 1
 

@@ -23,6 +23,8 @@ __all__ = [
     "DecoyCounts",
     "DistillSettings",
     "Event",
+    "OtdrEvent",
+    "OtdrTrace",
     "PulseTrain",
     "ReceiverSettings",
     "Reconciliation",
@@ -327,6 +329,79 @@ class Event:
 
     def __getitem__(self, name):
         return self.values[name]
+
+
+@dataclass(frozen=True, slots=True)
+class OtdrEvent:
+    """Something an OTDR found on a fibre: a splice, a connector, the end."""
+
+    distance_m: float
+    loss_db: float
+    reflectance_db: float        # 0 where there is none, else negative
+    slope_db_per_km: float       # of the fibre before it
+    kind: str                    # in words
+    code: str = ""               # as in the file
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OtdrTrace:
+    """What an OTDR saw of a fibre."""
+
+    distance_m: np.ndarray = field(repr=False)   # float64 (N,), along the fibre
+    power_db: np.ndarray = field(repr=False)     # float64 (N,), backscattered, below the top of the scale (one way)
+    wavelength_nm: float
+    pulse_width_ns: int
+    refractive_index: float      # group index by which times became distances
+    events: tuple[OtdrEvent, ...]
+    start_m: float               # of the fibre, as the instrument set it
+    length_m: float
+    total_loss_db: float | None  # as stated; None where the instrument left it out
+    return_loss_db: float | None
+    backscatter_db: float
+    end_threshold_db: float      # loss that counts as the end of the fibre
+    averages: int
+    recorded_unix_s: int
+    about: dict = field(default_factory=dict, repr=False)       # instrument, cable, places: the file's own words
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        _array(self, "distance_m", np.float64)
+        _array(self, "power_db", np.float64)
+
+    def __len__(self):
+        return len(self.power_db)
+
+    @property
+    def event_loss_db(self):
+        """Loss of the fibre by its events: slope times span, and the splices between the ends."""
+        spans = zip(self.events, self.events[1:], strict=False)
+        fibre = sum(b.slope_db_per_km * (b.distance_m - a.distance_m) / 1000 for a, b in spans)
+        return fibre + sum(e.loss_db for e in self.events[1:-1])
+
+    def fit_db_per_km(self, start_m, stop_m):
+        """Loss per km of a straight line through the trace from `start_m` to `stop_m` (least squares).
+
+        Raises
+        ------
+        BadInput
+            Where fewer than two points lie there.
+        """
+        inside = (self.distance_m >= start_m) & (self.distance_m <= stop_m)
+        if np.count_nonzero(inside) < 2:
+            raise BadInput(f"the trace runs from {self.distance_m[0]:.0f} to {self.distance_m[-1]:.0f} m: a stretch of it "
+                           "is expected", field="start_m", value=(start_m, stop_m))
+        return float(-1000 * np.polynomial.polynomial.polyfit(self.distance_m[inside], self.power_db[inside], 1)[1])
+
+    def inspect(self):
+        """What it holds, ready for JSON; the trace itself as its extent."""
+        table = {"format": "sor", "kind": "OTDR trace", "points": len(self),
+                 "spacing_m": float(self.distance_m[1] - self.distance_m[0]) if len(self) > 1 else None,
+                 "range_m": float(len(self) * (self.distance_m[-1] - self.distance_m[0]) / max(len(self) - 1, 1)),
+                 "power_db": [float(self.power_db.min()), float(self.power_db.max())]}
+        left_out = ("distance_m", "power_db", "warnings")
+        table |= {f.name: as_table(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in left_out}
+        return table | {"event_loss_db": self.event_loss_db, "complete": True, "warnings": list(self.warnings)}
 
 
 def as_table(value):

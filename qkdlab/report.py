@@ -156,6 +156,11 @@ def _ledger_row(what, bits, remark):
 
 def inspect_text(path, info):
     """What a file holds, as a small table and the warnings."""
+    if "photons" not in info:                             # no time tags: an OTDR trace, a table of counts
+        rows = [(name, value) for name, value in info.items() if name not in ("warnings", "complete")]
+        return "\n".join([str(path), *(f"  {name:<20}{_number(value)}" for name, value in rows if not _listed(value)),
+                          *(f"  {name[:-1]} {i}: {_number(item)}" for name, value in rows if _listed(value)
+                            for i, item in enumerate(value, 1)), *(f"  warning: {w}" for w in info["warnings"])])
     rows = [("format", info["format"]), ("records", f"{info['records']:,}"), ("photons", f"{info['photons']:,}"),
             *((f"  input {c}", f"{n:,}") for c, n in info["channels"].items()),
             ("overflows", f"{info['overflows']:,}"), ("markers", f"{info['markers']:,}"),
@@ -170,6 +175,11 @@ def inspect_text(path, info):
     rows.append(("complete", "yes" if info["complete"] else "NO"))
     return "\n".join([str(path), *(f"  {name:<12}{value}" for name, value in rows),
                       *(f"  warning: {w}" for w in info["warnings"])])
+
+
+def _listed(value):
+    """Whether it is a list of tables, shown one a line."""
+    return isinstance(value, list) and value and isinstance(value[0], dict)
 
 
 def keylength_text(result):

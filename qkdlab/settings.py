@@ -17,7 +17,7 @@ import typing
 
 from .errors import BadInput
 
-__all__ = ["Settings", "digest", "from_table", "read_toml", "setting", "template", "to_table"]
+__all__ = ["Settings", "checked", "digest", "from_table", "read_toml", "setting", "template", "to_table"]
 
 
 def setting(default=dataclasses.MISSING, *, help, unit="", low=None, high=None, choices=None, open_low=False):
@@ -38,7 +38,7 @@ class Settings:
         hints = _hints(type(self))
         for field in dataclasses.fields(self):
             if field.metadata:
-                value = _checked(getattr(self, field.name), hints[field.name], field)
+                value = checked(getattr(self, field.name), hints[field.name], field.name, field.metadata)
                 object.__setattr__(self, field.name, value)
         self.check()
 
@@ -50,8 +50,8 @@ class Settings:
         return dataclasses.replace(self, **changes)
 
 
-def _checked(value, kind, field):
-    """`value` as the declared type and inside the declared range, or BadInput."""
+def checked(value, kind, name, meta):
+    """`value` as the declared type `kind` and inside the range of `meta` (as :func:`setting` keeps it), or BadInput."""
     if isinstance(kind, types.UnionType):
         if value is None and type(None) in kind.__args__:
             return None
@@ -59,41 +59,40 @@ def _checked(value, kind, field):
     origin = typing.get_origin(kind)
     if origin is tuple:
         if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
-            raise BadInput("a list is expected", field=field.name, value=value)
+            raise BadInput("a list is expected", field=name, value=value)
         inner = typing.get_args(kind)[0]
-        return tuple(_checked(v, inner, field) for v in value)
+        return tuple(checked(v, inner, name, meta) for v in value)
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, kind):
-            raise BadInput(f"a {kind.__name__} is expected", field=field.name, value=value)
+            raise BadInput(f"a {kind.__name__} is expected", field=name, value=value)
         return value
     if kind is float:
         if isinstance(value, bool | str | bytes):
-            raise BadInput("a number is expected", field=field.name, value=value)
+            raise BadInput("a number is expected", field=name, value=value)
         try:
             value = float(value)
         except (TypeError, ValueError, OverflowError):
-            raise BadInput("a number is expected", field=field.name, value=value) from None
+            raise BadInput("a number is expected", field=name, value=value) from None
         if not math.isfinite(value):
-            raise BadInput("a finite number is expected", field=field.name, value=value)
+            raise BadInput("a finite number is expected", field=name, value=value)
     elif kind is int:
         try:
             whole = not isinstance(value, bool | str | bytes) and int(value) == value
         except (TypeError, ValueError, OverflowError):      # not a number, NaN, infinite
             whole = False
         if not whole:
-            raise BadInput("a whole number is expected", field=field.name, value=value)
+            raise BadInput("a whole number is expected", field=name, value=value)
         value = int(value)
     elif kind in (bool, str, bytes) and not isinstance(value, kind):
-        raise BadInput(f"a {kind.__name__} is expected", field=field.name, value=value)
-    meta = field.metadata
+        raise BadInput(f"a {kind.__name__} is expected", field=name, value=value)
     unit = f" {meta['unit']}" if meta["unit"] else ""
     if meta["choices"] is not None and value not in meta["choices"]:
-        raise BadInput(f"one of {', '.join(map(str, meta['choices']))} is expected", field=field.name, value=value)
+        raise BadInput(f"one of {', '.join(map(str, meta['choices']))} is expected", field=name, value=value)
     if meta["low"] is not None and (value < meta["low"] or (meta["open_low"] and value == meta["low"])):
         word = "above" if meta["open_low"] else "at least"
-        raise BadInput(f"must be {word} {meta['low']}{unit}", field=field.name, value=value)
+        raise BadInput(f"must be {word} {meta['low']}{unit}", field=name, value=value)
     if meta["high"] is not None and value > meta["high"]:
-        raise BadInput(f"must be at most {meta['high']}{unit}", field=field.name, value=value)
+        raise BadInput(f"must be at most {meta['high']}{unit}", field=name, value=value)
     return value
 
 

@@ -1,0 +1,3 @@
+import numpy as np
+
+def table(text: np.ndarray, hexadecimal: bool, columns: int, values: np.ndarray) -> tuple[int, int, int, bool]: ...

@@ -1,0 +1,119 @@
+"""One session a device: a claim on an address, seen by every process of this user."""
+
+import hashlib
+import os
+import pathlib
+import tempfile
+import threading
+
+from qkdlab.instruments.errors import InstrumentInUse
+
+__all__ = ["Claim", "Held"]
+
+_held = {}                       # address: claim, within this process
+_guard = threading.Lock()
+
+
+def _folder():
+    """The user's own runtime folder."""
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    folder = pathlib.Path(base) / "qkdlab" if base and os.path.isdir(base) else \
+        pathlib.Path(tempfile.gettempdir()) / f"qkdlab-{os.getuid() if hasattr(os, 'getuid') else os.getlogin()}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+class Claim:
+    """Holds `address` for the session called `session` until released. The lock dies with the process.
+
+    Raises
+    ------
+    InstrumentInUse
+        Naming the session that holds it.
+    """
+
+    def __init__(self, address, session=""):
+        self.address, self.session = address, session or f"process {os.getpid()}"
+        with _guard:
+            if address in _held:
+                self._refuse(_held[address].session, "this process; close it, or call qkdlab.instruments.close_all()")
+            name = hashlib.sha256(address.encode()).hexdigest()[:24] + ".lock"
+            self._file = open(_folder() / name, "a+", encoding="utf-8")  # noqa: SIM115  (open as long as it is held)
+            if not _lock(self._file):
+                self._file.seek(0)
+                holder = self._file.read().strip() or "another process"
+                self._file.close()
+                self._refuse(holder, "another process; close it there")
+            self._file.truncate(0)
+            self._file.write(f"{self.session} (process {os.getpid()})\n" if session else self.session + "\n")
+            self._file.flush()
+            _held[address] = self
+
+    def _refuse(self, holder, where):
+        raise InstrumentInUse(f"in use by {holder} in {where}", device=self.address, holder=holder)
+
+    def release(self):
+        """Let others have it. Safe to call twice."""
+        with _guard:
+            if _held.get(self.address) is self:
+                del _held[self.address]
+                self._file.truncate(0)
+                _unlock(self._file)
+                self._file.close()
+
+
+class Held:
+    """In place of a transport, for what is no wire of ours: a file, a vendor's library, somebody else's driver.
+
+    ``opening()`` returns the identity and a function that closes it. Without an `address` nothing is claimed.
+    """
+
+    def __init__(self, address, session, opening):
+        self.lock, self.closed, self.reopened = threading.RLock(), False, 0
+        self._claim = Claim(address, session) if address else None
+        try:
+            self.identity, self._closing = opening()
+        except BaseException:
+            self._release()
+            raise
+
+    def _release(self):
+        if self._claim is not None:
+            self._claim.release()
+
+    def close(self):
+        with self.lock:
+            if not self.closed:
+                self.closed = True
+                try:
+                    self._closing()
+                finally:
+                    self._release()
+
+
+if os.name == "nt":
+    import msvcrt
+
+    def _lock(file):
+        file.seek(1 << 20)                               # behind the name, which others must be able to read
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(file):
+        file.seek(1 << 20)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+else:
+    import fcntl
+
+    def _lock(file):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(file):
+        fcntl.flock(file, fcntl.LOCK_UN)
