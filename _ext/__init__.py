@@ -8,8 +8,8 @@ environment forces one, which is how the tests reach all of them.
 import importlib
 import os
 
-__all__ = ["cascade", "channel", "decoy", "encode", "hashing", "lines", "match", "packed", "path", "paths", "records",
-           "sift", "streams"]
+__all__ = ["cascade", "channel", "correlate", "decoy", "encode", "hashing", "lines", "match", "packed", "path", "paths",
+           "records", "sift", "streams"]
 
 try:
     from . import cpu

@@ -28,6 +28,17 @@ static inline int qkd_lowest(uint64_t x) {
 #endif
 }
 
+/* Number of bits that x takes; 0 for 0. */
+static inline int qkd_width(uint64_t x) {
+#if defined(__GNUC__)
+    return x ? 64 - __builtin_clzll(x) : 0;
+#else
+    int n = 0;
+    while (x) { x >>= 1; n++; }
+    return n;
+#endif
+}
+
 /* Gather the bits of x that mask selects into the low end. */
 static inline uint64_t qkd_pext(uint64_t x, uint64_t mask) {
 #if defined(__BMI2__)

@@ -1,16 +1,20 @@
 """A run: one HDF5 file with the public settings, Alice's record, Bob's tags and where it all came from.
 
-Layout (version 1)::
+Layout (version 2)::
 
-    /                attributes: qkdlab = "run", version = 1, created, versions (JSON), provenance (JSON),
+    /                attributes: qkdlab = "run", version = 2, created, versions (JSON), provenance (JSON),
                      and where known: source, synchronisation, receiver, distill (JSON), simulated, public_seed (hex)
-    /bob             attribute tick_ps
-    /bob/time_ps     int64, chunked, shuffled, compressed
-    /bob/channel     uint8, likewise
-    /bob/block_end   int64: number of tags after each block. What lies beyond the last entry does not count.
-    /bob/lost        int64: clicks that the tagger lost within each block
+    /meta            attributes: run_id (UUID version 7), parents (JSON), surroundings (JSON: machine, commit), operator,
+                     purpose, notes
+    /meta/closed     JSON as bytes: closed (time), content_sha256, tags; empty where the recording was cut short
+    /snapshot/start  JSON as bytes: instrument to its settings; likewise /snapshot/end
+    /log             JSON as bytes, one line an event
+    /bob             attribute tick_ps, and the tags: see :mod:`qkdlab.datasets.tagstore`
     /bob/finished    uint8 (1,): 1 once the recording was closed in order
     /alice           attribute kind, and the fields of :mod:`qkdlab.datasets.alice`
+    /results/ID      JSON text: what an analysis gave (ID sorts by time); attributes settings_sha256, created
+
+Of version 1, which is read as well, /bob held plain times and there was no /meta, /snapshot, /log and /results.
 
 A run never holds a secret key, nor any part of one: lengths, hashes and ids only. Alice's raw choices are in it, as the
 recorded input of a replay in the lab: such a file is to be kept like the raw key of that link.
@@ -20,18 +24,14 @@ one, and others may read while it grows. After a crash other HDF5 tools want ``h
 """
 
 import contextlib
-import datetime
+import copy
 import json
-import math
 import pathlib
-import platform
 
-import numpy as np
-
-import qkdlab
 from qkdlab.datasets import alice, photon_hdf5
-from qkdlab.datasets.newfile import refuse_existing
+from qkdlab.datasets.recorder import VERSION, RunWriter
 from qkdlab.datasets.recording import Recording
+from qkdlab.datasets.tagstore import FirstVersionReader, TagReader, stored
 from qkdlab.datatypes import (
     DistillSettings,
     ReceiverSettings,
@@ -40,137 +40,26 @@ from qkdlab.datatypes import (
     TimeTags,
 )
 from qkdlab.errors import BadInput
-from qkdlab.settings import from_table, to_table
+from qkdlab.settings import from_table
 
-__all__ = ["SIGNATURE", "SUFFIX", "RunWriter", "keep", "read", "recognises", "write"]
+__all__ = ["SIGNATURE", "SUFFIX", "RunWriter", "keep", "opened", "read", "recognises", "write"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SUFFIX = ".h5"
 
-VERSION = 1
-CHUNK_TAGS = 1 << 14              # small, as a flush writes the chunk it is in once more
+READERS = {1: FirstVersionReader, VERSION: TagReader}
 SETTINGS = {"source": SourceSettings, "synchronisation": SynchronisationSettings, "receiver": ReceiverSettings,
             "distill": DistillSettings}
 ATTRIBUTE = {"synchronisation": "sync"}                # where the name in the file is not that of the Recording
 
 
-class RunWriter:
-    """Records a run, as a context manager: ``writer.append(tags)`` for each block.
-
-    Parameters
-    ----------
-    path : path-like
-        Must not exist.
-    source, sync, receiver, distill : settings, optional
-    choices : object, optional
-        Alice's record, one of the kinds in :mod:`qkdlab.choices`.
-    simulated : bool, optional
-    public_seed : bytes, optional
-        32 bytes known to both parties, from which the hash seeds of a replay are expanded.
-    tick_ps : int or float
-        Of the tagger.
-    provenance : dict, optional
-        What else is to be known of the run: plain values (instruments, their settings, names). No key material.
-    created : str, optional
-        ISO 8601; absent: now.
-
-    Raises
-    ------
-    BadInput
-        Where the path exists, or a value does not fit.
-    """
-
-    def __init__(self, path, *, source=None, sync=None, receiver=None, distill=None, choices=None, simulated=None,
-                 public_seed=None, tick_ps=1, provenance=None, created=None):
-        if public_seed is not None and (not isinstance(public_seed, bytes) or len(public_seed) != 32):
-            raise BadInput("32 bytes are expected", field="public_seed")
-        if choices is not None and source is None:
-            raise BadInput("Alice's record means nothing without the source's settings", field="source")
-        self.path, self.tags = pathlib.Path(path), 0
-        self._alice = None if choices is None else alice.to_fields(choices)
-        self._settings = {"source": source, "synchronisation": sync, "receiver": receiver, "distill": distill}
-        self._attributes = {"created": created or datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                            "provenance": json.dumps(provenance or {}, sort_keys=True)}
-        if simulated is not None:
-            self._attributes["simulated"] = bool(simulated)
-        if public_seed is not None:
-            self._attributes["public_seed"] = public_seed.hex()
-        self._tick = tick_ps
-        self._last_ps = None
-
-    def __enter__(self):
-        import h5py
-
-        refuse_existing(self.path)
-        self._file = h5py.File(self.path, "x", libver="latest")       # single-writer mode needs the newest layout
-        try:
-            self._begin(h5py)
-        except BaseException:
-            self._file.close()
-            self.path.unlink()
-            raise
-        return self
-
-    def _begin(self, h5py):
-        file, packed = self._file, {"shuffle": True, "compression": "gzip", "compression_opts": 1}
-        file.attrs["qkdlab"], file.attrs["version"] = "run", VERSION
-        file.attrs["versions"] = json.dumps({
-            "qkdlab": qkdlab.__version__, "python": platform.python_version(), "numpy": np.__version__,
-            "h5py": h5py.__version__, "hdf5": h5py.version.hdf5_version})
-        for name, value in self._attributes.items():
-            file.attrs[name] = value
-        for name, settings in self._settings.items():
-            if settings is not None:
-                file.attrs[name] = json.dumps(to_table(settings))
-        bob = file.create_group("bob")
-        bob.attrs["tick_ps"] = float(self._tick)
-        for name, kind in (("time_ps", "<i8"), ("channel", "u1")):
-            bob.create_dataset(name, (0,), kind, maxshape=(None,), chunks=(CHUNK_TAGS,), **packed)
-        for name in ("block_end", "lost"):
-            bob.create_dataset(name, (0,), "<i8", maxshape=(None,), chunks=(512,))
-        bob.create_dataset("finished", data=np.zeros(1, np.uint8))
-        if self._alice is not None:
-            group = file.create_group("alice")
-            group.attrs["kind"] = self._alice["kind"]
-            for name in self._alice.keys() - {"kind"}:
-                value = np.asarray(self._alice[name])
-                group.create_dataset(name, data=value, **(packed if value.ndim and len(value) > 512 else {}))
-        file.flush()
-        file.swmr_mode = True
-
-    def append(self, tags):
-        """Add a block and flush it to disk: times non-decreasing, also from block to block."""
-        times, bob = tags.time_ps, self._file["bob"]
-        if len(times):
-            if (times[1:] < times[:-1]).any() or (self._last_ps is not None and times[0] < self._last_ps):
-                raise BadInput("times must not step back", where=self.path, field="time_ps")
-            self._last_ps = int(times[-1])
-        self.tags += len(tags)
-        _extend(bob["time_ps"], times)
-        _extend(bob["channel"], tags.channel)
-        self._file.flush()
-        # Only now does the block count: a reader goes by the last end.
-        _extend(bob["lost"], np.array([tags.lost]))
-        _extend(bob["block_end"], np.array([self.tags]))
-        self._file.flush()
-
-    def __exit__(self, *exception):
-        if exception[0] is None:
-            self._file["bob"]["finished"][0] = 1
-        self._file.close()
-
-
-def _extend(dataset, values):
-    if len(values):
-        start = len(dataset)
-        dataset.resize((start + len(values),))
-        dataset[start:] = values
-
-
 def keep(recording):
     """Settings of :func:`write` that another recording decides."""
     names = ("source", "sync", "receiver", "distill", "choices", "simulated", "public_seed", "tick_ps")
-    return {name: getattr(recording, name) for name in names}
+    kept = {name: getattr(recording, name) for name in names}
+    meta = recording.info.get("meta", {})
+    return kept | {name: meta[name] for name in ("operator", "purpose", "notes") if meta.get(name)} | (
+        {"parents": [meta["run_id"]]} if "run_id" in meta else {})
 
 
 def write(path, blocks, **settings):
@@ -210,14 +99,8 @@ def read(path):
         Naming file, field and value.
     """
     path = pathlib.Path(path)
-    with _opened(path) as file:
-        if file.attrs.get("qkdlab") != "run":
-            raise BadInput("an HDF5 file, but not a run of qkdlab", where=path, field="qkdlab",
-                           value=file.attrs.get("qkdlab"))
-        if file.attrs.get("version") != VERSION:
-            raise BadInput(f"this qkdlab reads runs of version {VERSION}", where=path, field="version",
-                           value=file.attrs.get("version"))
-        tags, warnings = _extent(file["bob"], path)
+    with opened(path) as file:
+        tags, warnings = _extent(file, path)
         fields = _public(file, path)
         if "alice" in file:
             if fields["source"] is None:
@@ -229,17 +112,24 @@ def read(path):
             except BadInput as error:
                 raise error.at(f"{path}: /alice") from None
         tick = float(file["bob"].attrs.get("tick_ps", 1))
-        info = {"records": tags, **{name: file.attrs.get(name) for name in ("created", "versions", "provenance")}}
+        info = {"records": tags, **{name: file.attrs.get(name) for name in ("created", "versions", "provenance")},
+                "meta": dict(file["meta"].attrs) if "meta" in file else {}}
     if not 0 < tick < 1e9:
         raise BadInput("must be above 0 and below 10^9 ps", where=path, field="tick_ps", value=tick)
-    return Recording("run", path, _Stream(path, tags), tick, None, info, warnings, not warnings, tick_ps=tick, **fields)
+    return Recording("run", path, _Stream(path), tick, None, info, warnings, not warnings, tick_ps=tick, **fields)
 
 
 @contextlib.contextmanager
-def _opened(path):
-    """The file, with what h5py raises on damage turned into BadInput."""
+def opened(path, mode="r"):
+    """The file of a run ("r+": to add a result), with what h5py raises on damage turned into BadInput."""
     try:
-        with _h5(path) as file:
+        with _h5(path) if mode == "r" else _h5_for_more(path) as file:
+            if file.attrs.get("qkdlab") != "run":
+                raise BadInput("an HDF5 file, but not a run of qkdlab", where=path, field="qkdlab",
+                               value=file.attrs.get("qkdlab"))
+            if file.attrs.get("version") not in READERS:
+                raise BadInput(f"this qkdlab reads runs of version {' and '.join(map(str, READERS))}", where=path,
+                               field="version", value=file.attrs.get("version"))
             yield file
     except BadInput:
         raise
@@ -248,6 +138,8 @@ def _opened(path):
     except KeyError as error:
         raise BadInput(f"the run lacks a part: {error.args[0]}", where=path) from None
     except (OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        if "unable to lock" in str(error):
+            raise BadInput("another program has the run open: try again when it is done", where=path) from None
         raise BadInput(f"damaged, or not a run: {error}", where=path) from None
 
 
@@ -264,33 +156,36 @@ def _h5(path):
         return h5py.File(path, "r", libver="latest", swmr=True)
 
 
-def _extent(bob, path):
+def _h5_for_more(path):
+    """The file, to add to it: only where nobody records into it any more."""
+    import h5py
+
+    try:
+        file = h5py.File(path, "r+", libver="latest")
+    except OSError as error:
+        if "already open" not in str(error):
+            raise
+        raise BadInput("is still being recorded, or was cut short: nothing is added to it (`qkdlab convert` makes a whole "
+                       "run of what is there)", where=path) from None
+    return file
+
+
+def tag_reader(file, path):
+    """The reader of the tags for the file's version."""
+    return READERS[int(file.attrs["version"])](file["bob"], path)
+
+
+def _extent(file, path):
     """How many tags count, and what is amiss."""
-    ends, warnings = bob["block_end"], []
-    tags = int(ends[-1]) if len(ends) else 0
-    for name, kind in (("time_ps", "i8"), ("channel", "u1")):
-        dataset = bob[name]
-        if dataset.dtype != np.dtype(kind) or dataset.ndim != 1:
-            raise BadInput(f"a 1-D array of {np.dtype(kind)} is expected", where=path, field=name,
-                           value=str(dataset.dtype))
-        if not 0 <= tags <= _stored(dataset):
-            raise BadInput(f"the run promises more tags than the {_stored(dataset)} that are stored", where=path,
-                           field=name, value=tags)
-    if not bob["finished"][0]:
-        warnings.append(f"the recording was not closed in order; {tags} tags in {len(ends)} blocks are there")
-    return tags, tuple(warnings)
-
-
-def _stored(dataset):
-    """Number of items that are there: a shape is but a promise."""
-    if dataset.chunks:
-        return min(dataset.size, dataset.id.get_num_chunks() * math.prod(dataset.chunks))
-    return min(dataset.size, dataset.id.get_storage_size() // dataset.dtype.itemsize)
+    extent = tag_reader(file, path).extent()
+    if file["bob"]["finished"][0]:
+        return extent.tags, ()
+    return extent.tags, (f"the recording was not closed in order; {extent.tags} tags in {extent.blocks} blocks are there",)
 
 
 def _whole(dataset, path):
-    if _stored(dataset) < dataset.size:
-        raise BadInput(f"the run promises more items than the {_stored(dataset)} that are stored", where=path,
+    if stored(dataset) < dataset.size:
+        raise BadInput(f"the run promises more items than the {stored(dataset)} that are stored", where=path,
                        field=dataset.name, value=dataset.size)
     return dataset[()]
 
@@ -316,16 +211,38 @@ def _public(file, path):
 class _Stream:
     """Bob's tags of a run, block after block: see `Recording.stream`."""
 
-    def __init__(self, path, tags):
-        self._path, self._tags = path, tags
+    def __init__(self, path):
+        self._path, self._waiting = path, None
+
+    def following(self, waiting):
+        """The same, going on while the run grows: see :mod:`qkdlab.datasets.follow`."""
+        other = copy.copy(self)
+        other._waiting = waiting
+        return other
 
     def __call__(self, tally, block_tags):
-        with _opened(self._path) as file:
-            bob = file["bob"]
-            ends, lost = bob["block_end"][:], bob["lost"][: len(bob["block_end"])]
-            for start in range(0, self._tags, block_tags):
-                stop = min(start + block_tags, self._tags)
-                # A recorded block's losses go with its last tag.
-                within = lost[(ends > start) & (ends <= stop)].sum()
-                tally.records += stop - start
-                yield TimeTags(bob["time_ps"][start:stop], bob["channel"][start:stop], int(within))
+        with opened(self._path) as file:
+            reader, start = tag_reader(file, self._path), 0
+            while True:
+                if self._waiting:
+                    finished = self._refresh(file, reader)
+                extent = reader.extent()
+                ends, lost = reader.blocks()
+                while start < extent.tags:
+                    stop = min(start + block_tags, extent.tags)
+                    times, channel = reader.read(extent, start, stop)
+                    # A recorded block's losses go with its last tag.
+                    within = lost[(ends > start) & (ends <= stop)].sum()
+                    tally.records += stop - start
+                    yield TimeTags(times, channel, int(within))
+                    start = stop
+                if not self._waiting or finished or not self._waiting(start):
+                    return
+
+    def _refresh(self, file, reader):
+        """See what is new; whether the recording is finished, as known before it was looked at."""
+        finished = file["bob"]["finished"]
+        finished.refresh()
+        done = bool(finished[0])
+        reader.refresh()
+        return done

@@ -34,6 +34,10 @@ _SLOTS = struct.Struct("<Q")     # how many secret slots a stretch of clicks cov
 # proofs assume equal detectors: this line catches a blind or a blinded one, not a small mismatch (which costs key, see
 # Fung, Tamaki, Qi, Lo, Ma, Quantum Inf. Comput. 9, 131 (2009), and is not accounted for).
 LEAST_BALANCE = 0.5
+# Part of the coincidences between the bases that chance alone would make. Light that is split between them makes more
+# (bright pulses favour both); blinded detectors that Eve tells when to click make none, and no error: Lydersen et al.,
+# Nature Photonics 4, 686 (2010). An Eve who also fakes coincidences, each a bit at random, is not seen here.
+LEAST_COINCIDENCES = 0.5
 
 __all__ = ["Alice", "Bob", "BlockReport", "from_system", "replayed"]
 
@@ -238,11 +242,18 @@ class Bob(_Party):
     """The party that detected, and that drives.
 
     Parameters are those of :class:`Alice`, without choices: he is handed clicks.
+
+    Attributes
+    ----------
+    coincidences : int or None
+        Slots so far in which detectors of both bases clicked, for whoever hands him clicks to say; None: not known.
     """
 
     def __init__(self, agreement, channel, draw=from_system, provenance=()):
         super().__init__(agreement, channel, draw, dict(provenance))
         self._repeats_after, self._departure = 0, ""
+        self.coincidences = None
+        self._by_basis, self._covered = np.zeros(2, np.int64), 0         # clicks of all blocks, and slots they cover
 
     def hello(self):
         """Compare settings with Alice.
@@ -280,6 +291,8 @@ class Bob(_Party):
         """
         self._after(clicks.slot)
         self._fired += np.bincount(clicks.basis * 2 + clicks.outcome, minlength=4)
+        self._by_basis += np.bincount(clicks.basis, minlength=2)
+        self._covered += n_slots
         self.channel.send("clicks", _SLOTS.pack(n_slots) + sift.announce(clicks))
         n = len(self.agreement.source.intensities)
         reply = sift.read_answer(self.channel.hear("sifted"), clicks.basis, n)
@@ -338,7 +351,7 @@ class Bob(_Party):
         if qber > self.agreement.distill.abort_qber:
             return (f"the error rate in the test basis, {100 * qber:.1f} %, is above the abort line of "
                     f"{100 * self.agreement.distill.abort_qber:.1f} %: someone listens, or the link is misaligned")
-        return self._one_sided()
+        return self._one_sided() or self._told_to_click()
 
     def _one_sided(self):
         """Which detector is all but blind against the other one of its basis, in words; or None."""
@@ -347,6 +360,17 @@ class Bob(_Party):
             if weak + 5 * math.sqrt(weak + strong) < LEAST_BALANCE * strong:         # 5: beyond what chance allows
                 return (f"the {basis} basis' detector for bit {pair.index(weak)} has only {weak:,} clicks, the other one "
                         f"{strong:,}: bits that one detector alone can see are no secret. Is it blind?")
+        return None
+
+    def _told_to_click(self):
+        """That detectors of the two bases hardly ever click together, in words; or None. Over all blocks so far."""
+        if self.coincidences is None or not self._covered:
+            return None
+        key, test = self._by_basis.tolist()
+        chance = key * test / self._covered
+        if self.coincidences + 5 * math.sqrt(chance) < LEAST_COINCIDENCES * chance:
+            return (f"detectors of both bases clicked together {self.coincidences:,} times, where chance alone would make "
+                    f"at least {chance:,.0f}: is someone blinding them and telling them when to click?")
         return None
 
     def _reconcile(self, progress):

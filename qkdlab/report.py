@@ -5,7 +5,11 @@ import textwrap
 from .datatypes import as_table
 from .ledger import run_ledger
 
-__all__ = ["as_text", "inspect_text", "keylength_text", "ledger_text", "optimise_text", "summary"]
+__all__ = ["as_text", "characterise_text", "inspect_text", "keylength_text", "ledger_text", "optimise_text", "summary"]
+
+
+ONE_GATE = ("one window for all detectors, after their delays were taken off: had each its own, the time at which a photon "
+            "came would tell which detector saw it, and so the bit")
 
 
 def summary(session, receiver, alice, bob, provenance, *, title, warnings, stopped):
@@ -76,6 +80,9 @@ def as_text(report):
     if clock["locked"]:
         lines.append(f"Clock       {clock['rate_hz']:,.1f} Hz found from the tags ({clock['offset_ppm']:+.3f} ppm), "
                      f"visibility {clock['visibility']:.2f}, gate {clock['gate_ps']:,} ps")
+        lines += textwrap.wrap(ONE_GATE, 108, initial_indent="Gate        ", subsequent_indent=" " * 12)
+    if clock.get("blanked") is not None:
+        lines.append(f"Blanked     {clock['blanked']:,} slots with clicks left out: a detector may have been dead in them")
     key, test = (sum(row[b] for row in counts["clicks"]) for b in (0, 1))
     lines.append(f"Sifted      {key:,} bits in the key basis, {test:,} in the test basis")
     if report["qber_test"] is not None:
@@ -207,3 +214,45 @@ def _number(value):
     if isinstance(value, list):
         return "  ".join(map(_number, value))
     return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def characterise_text(path, table):
+    """What :func:`qkdlab.postprocessing.characterise.characterise` found, in words."""
+    lines = [f"{path}: {table['tags']:,} tags in {table['seconds']:,.4g} s"]
+    if table["pulse_rate_hz"] is None:
+        lines.append(f"Pulses      {table['reasons']['pulse_rate_hz']}")
+    else:
+        lines.append(f"Pulses      {table['pulse_rate_hz']:,.3f} Hz +- {table['errors']['pulse_rate_hz']:.1g} Hz, "
+                     f"visibility {table['visibility']:.3f}")
+    for pair in table["balance"] or ():
+        if pair["ratio"] is not None:
+            a, b = pair["channels"]
+            lines.append(f"Balance     inputs {a} and {b}: the weaker has {100 * pair['ratio']:.1f} % of the stronger's")
+    for name, own in table["detectors"].items():
+        lines += ["", f"Input {name}", *(f"  {words:<17} {value}" for words, value in _detector_rows(own))]
+    return "\n".join(lines)
+
+
+_DETECTOR_ROWS = (
+    ("rate", "rate_hz", 1, "Hz"), ("dead time", "dead_time_ps", 1e-3, "ns"), ("ready again after", "ready_ps", 1e-3, "ns"),
+    ("share of time dead", "dead_share", 100, "%"), ("without dead time", "light_rate_hz", 1, "Hz"),
+    ("afterpulses", "afterpulse_probability", 100, "% of the clicks"), ("jitter (FWHM)", "jitter_fwhm_ps", 1, "ps"),
+    ("delay", "delay_ps", 1, "ps"), ("between pulses", "background_hz", 1, "Hz"),
+    ("dark and stray", "dark_rate_hz", 1, "Hz"),
+)
+
+
+def _detector_rows(own):
+    """(what, value with its error and unit, or why it is not known) for one detector; a reason is given once."""
+    told = set()
+    for words, name, factor, unit in _DETECTOR_ROWS:
+        value, error, why = own[name], own["errors"].get(name), own["reasons"].get(name)
+        if value is not None:
+            spread = "" if error is None else f" +- {error * factor:.2g}"
+            yield words, f"{value * factor:,.5g}{spread} {unit}"
+            if name == "afterpulse_probability" and own["afterpulse_decay_ps"]:
+                times = " and ".join(f"{decay * 1e-3:,.3g} ns" for decay in own["afterpulse_decay_ps"])
+                yield "", f"which decay with {times}"
+        elif why not in told:
+            told.add(why)
+            yield words, f"not known: {why}"

@@ -384,3 +384,14 @@ def test_stored_choices_that_are_not_as_stated_give_no_key():
     crooked = RecordedChoices(link.source, link.sync, symbols)
     report = Session(simulation.simulate(tables, seed=1, choices=crooked)).run(seconds=0.05)
     assert report["secret_bits"] == 0 and "not what the source states" in report["reason"]
+
+
+def test_detectors_that_are_told_when_to_click_are_noticed():
+    """Faked states on blinded detectors make no error; but never a click in both bases at once."""
+    honest = make_link(seed=4)
+    faked = make_link(seed=4)
+    faked.update(eve=faked.eve.replace(faked_fraction=1.0))
+    reports = [Session(link).run(seconds=0.05) for link in (honest, faked)]
+    assert reports[0]["secret_bits"] > 0
+    assert reports[1]["secret_bits"] == 0 and "clicked together" in reports[1]["reason"]
+    assert reports[1]["qber_test"] < 0.005

@@ -6,9 +6,9 @@ import numpy as np
 
 from .. import _ext
 
-__all__ = ["AFTERPULSE", "DARK", "SIGNAL", "DetectorBank", "dark_counts", "jittered"]
+__all__ = ["AFTERPULSE", "DARK", "EVE", "SIGNAL", "DetectorBank", "dark_counts", "jittered"]
 
-SIGNAL, DARK, AFTERPULSE = 0, 1, 2
+SIGNAL, DARK, AFTERPULSE, EVE = 0, 1, 2, 3       # EVE: photons that Eve sent
 _REACH = 8                   # jitter is cut at this many standard deviations (a chance of 1e-15)
 _NEVER = -(1 << 62)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .settings import arrival_sigma_ps
 
-__all__ = ["DetectorRates", "ExpectedGains", "detector_rates", "expected_gains", "expected_gains_at_rate"]
+__all__ = ["DetectorRates", "ExpectedGains", "detector_rates", "expected_gains", "expected_gains_at_rate", "split_gains"]
 
 
 class ExpectedGains(NamedTuple):
@@ -36,8 +36,8 @@ class DetectorRates(NamedTuple):
     afterpulse_hz: np.ndarray    # of the clicks, those that are afterpulses
 
 
-def expected_gains(source, channel, detectors, eve, gate_ps=None):
-    """Gains and errors without dead time and afterpulses.
+def expected_gains(source, channel, detectors, eve, gate_ps=None, modulator=None):
+    """Gains and errors without dead time and afterpulses. Of Eve's attacks only interception is in it.
 
     Parameters
     ----------
@@ -45,12 +45,38 @@ def expected_gains(source, channel, detectors, eve, gate_ps=None):
     channel, detectors, eve : ChannelSettings, DetectorSettings, EveSettings
     gate_ps : float, optional
         Full width of the gate centred on the pulse; absent: the whole period, and no light is lost beside it.
+    modulator : ModulatorSettings, optional
+        Absent: intensities as agreed.
 
     Returns
     -------
     ExpectedGains
     """
-    return _gains(source, channel, detectors, eve, gate_ps, np.ones(4), np.full(4, detectors.dark_rate_hz))
+    dark = np.full(4, detectors.dark_rate_hz)
+    if modulator is None:
+        return _gains(source, channel, detectors, eve, gate_ps, np.ones(4), dark)
+    behind = [_gains(source, channel, detectors, eve, gate_ps, np.ones(4), dark, means)
+              for means in modulator.means(source)]
+    return ExpectedGains(*(np.tensordot(source.achieved_probabilities, gains, 1) for gains in zip(*behind, strict=True)))
+
+
+def split_gains(source, channel, detectors):
+    """Photon-number splitting of every pulse: one photon of n >= 2 is kept, n - 1 go on without loss, single ones stop.
+
+    Returns
+    -------
+    passed : float
+        Share of the pulses with several photons that Eve lets through, so that the signal's gain is that of the link
+        without her (at most 1: where the link is so good that this does not suffice, the gain falls).
+    gains : ndarray of float64, shape (K,)
+        Probability per pulse that any detector clicks, by intensity, without dark counts.
+    """
+    mu, photons = np.array(source.intensities)[:, None], np.arange(2, 60)
+    chance = np.exp(-mu) * np.cumprod(mu / np.arange(1, 60), axis=1)[:, 1:]
+    several = (chance * (1 - (1 - detectors.efficiency) ** (photons - 1))).sum(axis=1)
+    honest = _clicks(_photons(source, channel, detectors)[0])
+    passed = min(1.0, honest / several[0]) if several[0] > 0 else 1.0
+    return float(passed), passed * several
 
 
 def expected_gains_at_rate(source, channel, detectors, eve, gate_ps=None):
@@ -85,11 +111,12 @@ def detector_rates(source, channel, detectors, eve):
     return DetectorRates(clicks, live, p * clicks * live)
 
 
-def _gains(source, channel, detectors, eve, gate_ps, live, background_hz):
+def _gains(source, channel, detectors, eve, gate_ps, live, background_hz, intensities=None):
     """The closed form. `live` and `background_hz` are per detector (4,); the two of a basis are alike."""
     gate_s = gate_ps * 1e-12 if gate_ps else 1 / source.clock_hz
     background = background_hz * gate_s
-    light = np.outer(_photons(source, channel, detectors) * _captured(channel, detectors, gate_ps), _shares(detectors))
+    photons = _photons(source, channel, detectors, intensities) * _captured(channel, detectors, gate_ps)
+    light = np.outer(photons, _shares(detectors))
     e, half = channel.misalignment, eve.intercept_fraction / 2
     clicks, errors = np.zeros_like(light), np.zeros_like(light)
     for b in (0, 1):
@@ -108,9 +135,10 @@ def _clicks(mean):
     return -np.expm1(-mean)
 
 
-def _photons(source, channel, detectors):
+def _photons(source, channel, detectors, intensities=None):
     """Mean number of photons that would be detected, by intensity."""
-    return np.array(source.intensities) * channel.transmittance * detectors.efficiency
+    mu = np.array(source.intensities if intensities is None else intensities)
+    return mu * channel.transmittance * detectors.efficiency
 
 
 def _shares(detectors):

@@ -12,11 +12,19 @@ from ..entropy import entropy
 from ..errors import BadInput
 from ..settings import nearest
 from . import clock as clocks
-from .detectors import DARK, SIGNAL, DetectorBank, dark_counts, edge_ps, jittered
+from .detectors import DARK, EVE, SIGNAL, DetectorBank, dark_counts, edge_ps, jittered
 from .eve import Interceptor
 from .expected import expected_gains_at_rate
-from .photons import arrivals, brightest_mean
-from .settings import SECTIONS, ChannelSettings, ClockSettings, DetectorSettings, EveSettings, arrival_sigma_ps
+from .photons import arrivals, brightest_mean, emitted, split_arrivals
+from .settings import (
+    SECTIONS,
+    ChannelSettings,
+    ClockSettings,
+    DetectorSettings,
+    EveSettings,
+    ModulatorSettings,
+    arrival_sigma_ps,
+)
 
 __all__ = ["SimulatedLink", "Truth", "link_from_tables"]
 
@@ -28,7 +36,9 @@ class Truth:
     """Where the tags of one block come from. Nobody has this but a simulator."""
 
     slot: np.ndarray             # int64 (M,), -1 for dark counts and afterpulses
-    origin: np.ndarray           # uint8 (M,): SIGNAL, DARK or AFTERPULSE of :mod:`.detectors`
+    origin: np.ndarray           # uint8 (M,): SIGNAL, DARK, AFTERPULSE or EVE of :mod:`.detectors`
+    photons: np.ndarray          # uint8 (M,): how many photons Alice emitted in the slot, 0 where it is -1
+    time_ps: np.ndarray          # int64 (M,): by Alice's clock
 
 
 class SimulatedLink:
@@ -40,6 +50,8 @@ class SimulatedLink:
     sync : SynchronisationSettings or None
     channel, detectors, clock, eve : ChannelSettings, DetectorSettings, ClockSettings, EveSettings
     receiver : ReceiverSettings
+    modulator : ModulatorSettings, optional
+        How Alice's intensities depart from the agreed ones; absent: not at all.
     seed : int or None
         Fixes everything, Alice's choices included: the same seed and the same blocks give the same tags. None: the
         operating system's entropy.
@@ -64,11 +76,12 @@ class SimulatedLink:
 
     simulated = True
 
-    def __init__(self, source, sync, channel, detectors, clock, eve, receiver, *, seed, choices=None, keep_truth=False):
+    def __init__(self, source, sync, channel, detectors, clock, eve, receiver, *, seed, choices=None, keep_truth=False,
+                 modulator=None):
         kinds = {"source": SourceSettings, "sync": SynchronisationSettings, "channel": ChannelSettings,
                  "detectors": DetectorSettings, "clock": ClockSettings, "eve": EveSettings,
-                 "receiver": ReceiverSettings}
-        given = (source, sync, channel, detectors, clock, eve, receiver)
+                 "receiver": ReceiverSettings, "modulator": ModulatorSettings}
+        given = (source, sync, channel, detectors, clock, eve, receiver, modulator or ModulatorSettings())
         for (name, kind), value in zip(kinds.items(), given, strict=True):
             if not (name == "sync" and value is None):
                 _is(kind, name, value)
@@ -82,7 +95,9 @@ class SimulatedLink:
             raise BadInput("belong to another source or another synchronisation string", field="choices")
         self.source, self.sync, self.receiver, self.clock, self.choices = source, sync, receiver, clock, choices
         self.truth = []
-        self._physics = channel, detectors, eve
+        self._physics = channel, detectors, eve, given[-1]
+        given[-1].means(source)                              # refuses a wrong number of intensities
+        self._witness = np.random.default_rng(root.spawn(1)[0])      # for the truth alone: it changes no tag
         self._keep_truth = keep_truth
         self._rng, self._interceptor = physics, Interceptor(eavesdropper.bytes(32))
         self._period = Fraction(10**12) / Fraction(source.clock_hz)
@@ -101,7 +116,11 @@ class SimulatedLink:
     def eve(self):
         return self._physics[2]
 
-    def update(self, *, channel=None, detectors=None, eve=None, source=None):
+    @property
+    def modulator(self):
+        return self._physics[3]
+
+    def update(self, *, channel=None, detectors=None, eve=None, source=None, modulator=None):
         """Change the physics from the next block on. Safe while another thread takes blocks.
 
         The source can only be changed before the first block: what Alice sends is agreed before she sends.
@@ -114,10 +133,11 @@ class SimulatedLink:
         if source is not None and source != self.source:
             self._replace_source(source)
         old = self._physics
-        new = tuple(a if a is not None else b for a, b in zip((channel, detectors, eve), old, strict=True))
-        for kind, name, value in zip((ChannelSettings, DetectorSettings, EveSettings), ("channel", "detectors", "eve"),
-                                     new, strict=True):
+        new = tuple(a if a is not None else b for a, b in zip((channel, detectors, eve, modulator), old, strict=True))
+        for kind, name, value in zip((ChannelSettings, DetectorSettings, EveSettings, ModulatorSettings),
+                                     ("channel", "detectors", "eve", "modulator"), new, strict=True):
             _is(kind, name, value)
+        new[3].means(self.source)
         self._physics = new
 
     def _replace_source(self, source):
@@ -130,8 +150,11 @@ class SimulatedLink:
         self.source, self._period = source, Fraction(10**12) / Fraction(source.clock_hz)
 
     def expected_gains(self, gate_ps=None):
-        """Closed form of the gains with the present physics, float64 (intensity, basis); see :mod:`.expected`."""
-        return expected_gains_at_rate(self.source, *self._physics, gate_ps).clicks
+        """Closed form of the gains with the present physics, float64 (intensity, basis); see :mod:`.expected`.
+
+        With the agreed intensities, and of Eve's attacks only with interception: the others show as departures.
+        """
+        return expected_gains_at_rate(self.source, *self._physics[:3], gate_ps).clicks
 
     def blocks(self, seconds, block_seconds=0.1):
         """Bob's tags, one TimeTags per block, in his clock; a further call goes on where the last one stopped.
@@ -164,21 +187,23 @@ class SimulatedLink:
 
     def _block(self, end):
         """Tags up to Alice's time `end` (ps), made in pieces that fit the cache."""
-        channel, detectors, eve = self._physics
+        channel, detectors, eve, modulator = self._physics
         rate = brightest_mean(self.source, channel, detectors) * self.source.clock_hz + 4 * detectors.dark_rate_hz
         begin = self._now
         pieces = 1 + int(rate * (end - begin) * 1e-12 / _AT_ONCE)
-        parts = [self._piece(begin + (end - begin) * (i + 1) // pieces, channel, detectors, eve) for i in range(pieces)]
+        modulator = None if modulator == ModulatorSettings() else modulator
+        parts = [self._piece(begin + (end - begin) * (i + 1) // pieces, channel, detectors, eve, modulator)
+                 for i in range(pieces)]
         time, detector, slot, origin = (np.concatenate(column) for column in zip(*parts, strict=True))
         if self._keep_truth:
-            self.truth.append(Truth(slot, origin))
+            self.truth.append(Truth(slot, origin & 3, origin >> 2, time))
         return TimeTags(clocks.read(self.clock, time), np.array(self.receiver.channels, np.uint8)[detector])
 
-    def _piece(self, end, channel, detectors, eve):
+    def _piece(self, end, channel, detectors, eve, modulator):
         """Clicks up to about `end`: time, detector, slot, origin."""
         begin, rng = self._now, self._rng
         first, after = (max(0, math.ceil(t / self._period)) for t in (begin, end))
-        slot, detector = arrivals(self.choices, channel, detectors, eve, self._interceptor, first, after - first, rng)
+        slot, detector, origin = self._photons(first, after - first, channel, detectors, eve, modulator)
         base = round(first * self._period)               # exact: floats then only span this piece
         sigma = arrival_sigma_ps(channel, detectors)
         time = base + jittered((slot - first) * float(self._period), sigma, rng)
@@ -186,9 +211,29 @@ class SimulatedLink:
         dark_time, dark_detector = dark_counts(begin, end, detectors.dark_rate_hz, rng)
         candidates = (np.concatenate([time, dark_time]), np.concatenate([detector, dark_detector]),
                       np.concatenate([slot, np.full(len(dark_time), -1)]),
-                      np.repeat(np.array([SIGNAL, DARK], np.uint8), [len(time), len(dark_time)]))
+                      np.concatenate([origin, np.full(len(dark_time), DARK, np.uint8)]))
+        if eve.blinded:
+            sees = ~np.isin(candidates[1], eve.blinded)
+            candidates = tuple(column[sees] for column in candidates)
         self._now = end
         return self._bank.clicks(detectors, candidates, end - edge_ps(sigma, detectors.delay_ps), rng)
+
+
+    def _photons(self, first, n_slots, channel, detectors, eve, modulator):
+        """Slot, detector and origin (+ 4 * photons that Alice emitted, where the truth is kept) of detected photons."""
+        rest = channel, detectors, eve, self._interceptor, first, n_slots, self._rng, modulator
+        slot, detector = arrivals(self.choices, *rest)
+        origin = np.full(len(slot), SIGNAL, np.uint8)
+        if self._keep_truth:
+            origin[self._interceptor.intercepts(slot, eve.intercept_fraction)] = EVE
+            if eve.faked_fraction:
+                origin[self._interceptor.fake(slot, slot, eve.faked_fraction, 0.5)[0]] = EVE
+            origin |= emitted(self.choices, channel, detectors, slot, self._witness, modulator) << 2
+        if eve.split_fraction:
+            more, where, photons = split_arrivals(self.choices, *rest)
+            slot, detector = np.concatenate([slot, more]), np.concatenate([detector, where])
+            origin = np.concatenate([origin, EVE | np.minimum(photons, 63) << 2 if self._keep_truth else photons])
+        return slot, detector, origin
 
 
 def _is(kind, name, value):
@@ -196,7 +241,7 @@ def _is(kind, name, value):
         raise BadInput(f"{kind.__name__} are expected", field=name, value=value)
 
 
-def link_from_tables(tables, seed=None, choices=None):
+def link_from_tables(tables, seed=None, choices=None, keep_truth=False):
     """A simulated link from settings by section.
 
     Parameters
@@ -206,6 +251,7 @@ def link_from_tables(tables, seed=None, choices=None):
         defaults.
     seed : int, optional
     choices : object as in :mod:`qkdlab.choices`, optional
+    keep_truth : bool
 
     Returns
     -------
@@ -222,4 +268,5 @@ def link_from_tables(tables, seed=None, choices=None):
     given = {name: tables.get(name, kind) for name, kind in SECTIONS.items()}
     given = {name: value() if isinstance(value, type) else value for name, value in given.items()}
     return SimulatedLink(given["source"], given["synchronisation"], given["channel"], given["detectors"],
-                         given["clock"], given["eve"], given["receiver"], seed=seed, choices=choices)
+                         given["clock"], given["eve"], given["receiver"], seed=seed, choices=choices,
+                         keep_truth=keep_truth, modulator=given["modulator"])

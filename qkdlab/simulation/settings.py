@@ -3,11 +3,13 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..datatypes import ReceiverSettings, SourceSettings, SynchronisationSettings
 from ..errors import BadInput
 from ..settings import Settings, setting
 
-__all__ = ["SECTIONS", "ChannelSettings", "ClockSettings", "DetectorSettings", "EveSettings"]
+__all__ = ["SECTIONS", "ChannelSettings", "ClockSettings", "DetectorSettings", "EveSettings", "ModulatorSettings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,39 @@ class ClockSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class EveSettings(Settings):
-    """An eavesdropper who measures pulses in a basis chosen at random and sends on what she found."""
+    """An eavesdropper who measures pulses in a basis chosen at random and sends on what she found; or does worse."""
 
     intercept_fraction: float = setting(0.0, help="share of the pulses that are intercepted and sent anew", low=0,
                                         high=1)
+    split_fraction: float = setting(
+        0.0, help="share of the pulses whose photons she counts: of several she keeps one and passes the others on without "
+                  "loss, single ones she stops (photon-number splitting)", low=0, high=1)
+    faked_fraction: float = setting(
+        0.0, help="share of the pulses that she measures while Bob's detectors are blinded: he clicks where she tells, in "
+                  "her basis (faked states)", low=0, high=1)
+    blinded: tuple[int, ...] = setting((), help="detectors kept blind by bright light: they never click", low=0, high=3)
+
+
+@dataclass(frozen=True, slots=True)
+class ModulatorSettings(Settings):
+    """How Alice's intensities depart from those that both parties agreed on."""
+
+    relative: tuple[float, ...] = setting((), help="true over agreed mean photon number, one for each intensity; empty: 1",
+                                          low=0, high=10)
+    sent: tuple[float, ...] = setting((), help="true mean photon numbers, one for each intensity, in any order of size; "
+                                               "empty: the agreed ones times `relative`", unit="photons/pulse", low=0,
+                                      high=1000)
+    pattern_effect: float = setting(0.0, help="part of the previous pulse's intensity that is mixed into each pulse", low=0,
+                                    high=0.5)
+
+    def means(self, source):
+        """True mean photon numbers behind a pulse of each intensity, float64 (previous intensity, intensity)."""
+        for name, given in (("relative", self.relative), ("sent", self.sent)):
+            if given and len(given) != len(source.intensities):
+                raise BadInput(f"one for each of the {len(source.intensities)} intensities is expected", field=name,
+                               value=list(given))
+        means = np.array(self.sent or source.intensities) * np.array(self.relative or 1.0)
+        return (1 - self.pattern_effect) * means + self.pattern_effect * means[:, None]
 
 
 SECTIONS = {
@@ -86,6 +117,7 @@ SECTIONS = {
     "detectors": DetectorSettings,
     "clock": ClockSettings,
     "eve": EveSettings,
+    "modulator": ModulatorSettings,
     "receiver": ReceiverSettings,
 }
 

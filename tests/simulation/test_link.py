@@ -14,10 +14,12 @@ from qkdlab.simulation import (
     ClockSettings,
     DetectorSettings,
     EveSettings,
+    ModulatorSettings,
     SimulatedLink,
     detector_rates,
     expected_gains,
     expected_gains_at_rate,
+    split_gains,
 )
 from qkdlab.simulation.detectors import AFTERPULSE, DARK, SIGNAL
 
@@ -277,3 +279,92 @@ def test_a_new_source_is_taken_before_the_first_block_only():
     pattern = StoredPattern(SOURCE, None, np.zeros(64, np.uint8))
     with pytest.raises(BadInput, match="stored choices"):
         make(choices=pattern).update(source=brighter)
+
+
+# ------------------------------------------------------------------------------------- attacks and a modulator at fault
+
+
+def signal_counts(link, seconds):
+    """Slots with a click of light, by intensity."""
+    list(link.blocks(seconds))
+    slot = np.unique(np.concatenate([t.slot for t in link.truth]))
+    slot = slot[slot >= 0]
+    return np.bincount(link.choices.at(slot) >> 2, minlength=len(link.source.intensities)), slot
+
+
+@pytest.mark.parametrize("distance_km, fraction", [(75, 1.0), (75, 0.4), (5, 1.0)])
+def test_photon_number_splitting_agrees_with_the_closed_form(distance_km, fraction):
+    source = SOURCE.replace(clock_hz=1e8)
+    detectors, channel = IDEAL.replace(efficiency=0.3, dark_rate_hz=0), ChannelSettings(distance_km=distance_km)
+    seconds = 0.5 if distance_km > 50 else 0.05
+    link = make(source, channel=channel, detectors=detectors, eve=EveSettings(split_fraction=fraction), keep_truth=True)
+    counts, _ = signal_counts(link, seconds)
+    passed, split = split_gains(source, channel, detectors)
+    honest = -np.expm1(-np.array(source.intensities) * channel.transmittance * detectors.efficiency)
+    law = seconds * 1e8 * np.array(source.achieved_probabilities) * (fraction * split + (1 - fraction) * honest)
+    assert np.all(np.abs(counts - law) <= 5 * np.sqrt(law) + 1e-9)
+    assert (passed < 1) == (distance_km > 50)
+    if passed < 1:
+        assert split[0] == pytest.approx(honest[0], rel=1e-9)
+    if fraction == 1:
+        assert min(t.photons[t.slot >= 0].min() for t in link.truth if (t.slot >= 0).any()) >= 2
+
+
+def test_faked_states_make_one_click_a_pulse_and_no_error():
+    link = make(channel=ChannelSettings(distance_km=5), detectors=IDEAL.replace(dark_rate_hz=0, jitter_fwhm_ps=0),
+                eve=EveSettings(faked_fraction=1.0), keep_truth=True)
+    blocks = list(link.blocks(0.005))
+    slot = np.concatenate([t.slot for t in link.truth])
+    detector = np.concatenate([b.channel for b in blocks])
+    assert len(np.unique(slot)) == len(slot) > 50_000
+    symbols = link.choices.at(slot)
+    same = detector >> 1 == symbols >> 1 & 1
+    assert np.array_equal(detector[same] & 1, symbols[same] & 1)
+    other = (detector ^ symbols)[~same] & 1
+    assert abs(other.mean() - 0.5) < 5 * 0.5 / np.sqrt(len(other))
+    assert abs(np.mean(detector >> 1) - 0.3) < 5 * np.sqrt(0.21 / len(slot))
+    honest = make(channel=ChannelSettings(distance_km=5), detectors=IDEAL.replace(dark_rate_hz=0), keep_truth=True)
+    counts, clean = (np.bincount(link.choices.at(s) >> 2, minlength=3)[:2] for s in (slot, signal_counts(honest, 0.005)[1]))
+    assert np.all(np.abs(counts - clean) < 6 * np.sqrt(2 * clean))
+
+
+def test_blinded_detectors_never_click():
+    link = make(eve=EveSettings(blinded=(0, 3)), detectors=DetectorSettings(dark_rate_hz=1e5))
+    assert set(tags_of(link, 0.05)[1]) == {1, 2}
+
+
+@pytest.mark.parametrize("modulator", [
+    ModulatorSettings(relative=(1.3, 0.7, 1.0)), ModulatorSettings(pattern_effect=0.2),
+    ModulatorSettings(relative=(0.5, 2.0, 1.0), pattern_effect=0.05),
+])
+def test_a_modulator_at_fault_agrees_with_the_closed_form(modulator):
+    channel, gate = ChannelSettings(distance_km=60, misalignment=0.02), 150.0
+    link = make(channel=channel, detectors=IDEAL, modulator=modulator)
+    counts = received(link, 0.1, gate).ravel()
+    pulses = 0.1 * link.source.clock_hz
+    gains = expected_gains(SOURCE, channel, IDEAL, EveSettings(), gate + 1, modulator)
+    law = cell_probabilities(SOURCE, gains).ravel() * pulses
+    observed, expected = [*counts, pulses - counts.sum()], [*law, pulses - law.sum()]
+    assert law.min() > 5 and chisquare(observed, expected).pvalue > 1e-4
+    agreed = cell_probabilities(SOURCE, expected_gains(SOURCE, channel, IDEAL, EveSettings(), gate + 1)).ravel() * pulses
+    assert chisquare(observed, [*agreed, pulses - agreed.sum()]).pvalue < 1e-9
+
+
+def test_the_modulator_can_change_while_the_link_runs():
+    link = make(keep_truth=True)
+    before = signal_counts(link, 0.05)[0]
+    link.update(modulator=ModulatorSettings(relative=(0.5, 1, 1)))
+    link.truth.clear()
+    after = signal_counts(link, 0.05)[0]
+    assert after[0] / before[0] == pytest.approx(0.5, rel=0.1) and link.modulator.relative == (0.5, 1, 1)
+    for wrong in (ModulatorSettings(relative=(1, 1)), "fast"):
+        with pytest.raises(BadInput):
+            link.update(modulator=wrong)
+    with pytest.raises(BadInput, match="3 intensities"):
+        make(modulator=ModulatorSettings(relative=(1,)))
+
+
+def test_the_truth_changes_no_tag():
+    for eve in (EveSettings(), EveSettings(split_fraction=0.5), EveSettings(faked_fraction=0.5, intercept_fraction=0.5)):
+        (a, _), (b, _) = (tags_of(make(eve=eve, keep_truth=kept), 0.02) for kept in (False, True))
+        assert np.array_equal(a, b)
