@@ -11,7 +11,7 @@ exclude_patterns = ["**/.ipynb_checkpoints", "key_rate_peer.py"]
 nb_execution_mode = "off"                       # the tests execute the notebooks; here they are read
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
-suppress_warnings = ["mystnb.unknown_mime_type", "ref.python"]      # a name is documented where it is made and where it is offered
+suppress_warnings = ["mystnb.unknown_mime_type", "ref.python"]  # a name is told where it is made and where it is offered
 
 autosummary_generate = True
 autodoc_typehints = "none"                      # types and units are in the docstrings
