@@ -131,7 +131,7 @@ def _attacked(mean, transmittance):
     wanted, several = float(p @ honest(transmittance)), float(p[2:].sum())
     passed = np.full(PHOTONS, min(wanted / several, 1.0) if several > 0 else 0.0)
     passed[0] = 0.0
-    passed[1] = max(wanted - several, 0.0) / p[1] if p[1] > 0 else 0.0
+    passed[1] = min(max(wanted - several, 0.0) / p[1], 1.0) if p[1] > 0 else 0.0
     return passed
 
 

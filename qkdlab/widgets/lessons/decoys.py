@@ -9,7 +9,6 @@ import numpy as np
 
 from qkdlab import proofs
 from qkdlab.datatypes import DecoyCounts
-from qkdlab.errors import BadInput
 from qkdlab.palette import EXPECTED, PALETTE
 from qkdlab.proofs import ma2005, plob
 from qkdlab.simulation import splitting
@@ -79,9 +78,10 @@ def decoys_against_eve(link, km=50.0, signal=0.5, decoy=0.1, share=0.0):
     """
     here = over_fibre(link, km)
     bars = named_source("seen", "place", "ratio")
-    left = figure_frame("What Alice and Bob see", "detections, honest link = 100 %", x_label="pulses",
+    left = figure_frame("What Alice and Bob see", "of a link without Eve (%)", x_label="pulses of each kind",
                         x_range=axis(-0.6, 2.6), y_range=axis(0, 115))
-    left.vbar("place", 0.6, "ratio", source=bars, color=PALETTE["blue"], fill_alpha=0.85)
+    counted = left.vbar("place", 0.6, "ratio", source=bars, color=PALETTE["blue"], fill_alpha=0.85)
+    legend_above(left, [("detections", [counted])])
     left.xaxis.ticker = [0, 1, 2]
     left.xaxis.major_label_overrides = {0: "signal", 1: "decoy", 2: "vacuum"}
     curves, point = named_source("yields", "share", "truth", "proven"), named_source("yields_here", "share", "proven")
@@ -219,11 +219,10 @@ def reach_with_decoys(link, answer, mean=0.5, beyond=10.0):
     complaint = not_a_number(answer, "km")
     if complaint is not None:
         return complaint
-    try:
-        there, further = (float(ma2005.infinite_decoys(mean, over_fibre(link, km).transmittance, background(link),
-                                                       link.misalignment)) for km in (answer, answer + beyond))
-    except BadInput:
+    if answer < 0:
         return feedback("A fibre has a length from 0 km on.", False)
+    there, further = (float(ma2005.infinite_decoys(mean, over_fibre(link, km).transmittance, background(link),
+                                                   link.misalignment)) for km in (answer, answer + beyond))
     if there > 0 == further:
         return feedback(f"Yes: {there:.1e} bits per pulse at {answer:g} km, none at {answer + beyond:g} km. There the "
                         "detectors' noise is what Bob hears.", True)

@@ -81,7 +81,7 @@ def block_sizes(link, source, km=50.0):
         Length of the fibre where the slider begins.
     """
     curve, point = named_source("block_sizes", "pulses", "rate", "endless"), named_source("block_here", "pulses", "rate")
-    left = figure_frame("Key against block size", "secret bits / million pulses", x_label="pulses in the block",
+    left = figure_frame("Key against block size", "secret bits / 10\u2076 pulses", x_label="pulses in the block",
                         x_axis_type="log", x_range=axis(_BLOCKS[0], _BLOCKS[-1]))
     endless = left.line("pulses", "endless", source=curve, color=PALETTE["grey"], line_dash=EXPECTED, line_width=2)
     line = left.line("pulses", "rate", source=curve, color=PALETTE["green"], line_width=2.5)
@@ -212,7 +212,7 @@ def price_of_safety(link, source, answer, n_pulses=1e9, km=50.0):
                  hint=f"Set the block to {n_pulses:.0e} pulses and read the secret bits at \u03b5 = 1e-9 and at 1e-15.")
 
 
-def one_long_block(link, source, answer, n_pulses=1e9, blocks=10, km=50.0):
+def one_long_block(link, source, answer, n_pulses=1e8, blocks=10, km=50.0):
     """Check how many times the key of one long block is that of many short ones.
 
     Parameters

@@ -4,6 +4,7 @@ import functools
 
 import ipywidgets
 import numpy as np
+from bokeh.models import NumeralTickFormatter
 
 from qkdlab.palette import PALETTE
 from qkdlab.proofs import ma2005
@@ -52,8 +53,10 @@ def photon_splitting(link, mean=0.5, km=20.0):
         Length of the fibre where the slider begins.
     """
     bars = named_source("splitting", "without", "with_eve", "honest", "attacked")
-    left = figure_frame("Where Bob's detections come from", "detections / million pulses",
+    left = figure_frame("Where Bob's detections come from", "detections / 10\u2076 pulses",
                         x_label="photons that Alice sent", x_range=axis(0.4, 4.6))
+    left.y_range.start = 0
+    left.yaxis.formatter = NumeralTickFormatter(format="0 a")
     width = 0.36
     honest = left.vbar("without", width, "honest", source=bars, color=PALETTE["blue"], fill_alpha=0.85)
     attacked = left.vbar("with_eve", width, "attacked", source=bars, color=PALETTE["vermillion"], fill_alpha=0.35,
@@ -63,8 +66,9 @@ def photon_splitting(link, mean=0.5, km=20.0):
     curve, point = named_source("known", "km", "share"), named_source("known_here", "km", "share")
     right = figure_frame("What Eve knows without causing an error", "share of the bits (%)",
                          x_label="length of the fibre (km)", x_range=axis(0, 100), y_range=axis(0, 104))
-    right.line("km", "share", source=curve, color=PALETTE["vermillion"], line_width=2.5)
-    right.scatter("km", "share", source=point, color=PALETTE["vermillion"], marker="circle", size=11)
+    known = right.line("km", "share", source=curve, color=PALETTE["vermillion"], line_width=2.5)
+    here = right.scatter("km", "share", source=point, color=PALETTE["vermillion"], marker="circle", size=11)
+    legend_above(right, [("known to Eve", [known]), ("at this length", [here])])
     for plot in (left, right):
         plot.height = 250
     live = LiveFigure(pair(left, right), label="Bob's detections by photon number, and the share of bits Eve knows")
@@ -75,13 +79,13 @@ def photon_splitting(link, mean=0.5, km=20.0):
         p = splitting.photon_numbers(mu)
         live.data(bars, without=numbers - width / 2, with_eve=numbers + width / 2,
                   honest=1e6 * (p * splitting.honest(eta))[1:5], attacked=1e6 * (p * splitting.split(mu, eta))[1:5])
-        known = [100 * splitting.known_share(mu, over_fibre(link, float(x)).transmittance) for x in KILOMETRES[:101]]
-        here = 100 * splitting.known_share(mu, eta)
-        live.data(curve, km=KILOMETRES[:101], share=known)
-        live.data(point, km=[length], share=[here])
-        all_of_it = " Not one single photon needs to reach Bob." if here > 99.9 else ""
+        shares = [100 * splitting.known_share(mu, over_fibre(link, float(x)).transmittance) for x in KILOMETRES[:101]]
+        now = 100 * splitting.known_share(mu, eta)
+        live.data(curve, km=KILOMETRES[:101], share=shares)
+        live.data(point, km=[length], share=[now])
+        all_of_it = " Not one single photon needs to reach Bob." if now > 99.9 else ""
         words.value = (f"Bob counts {1e6 * float(p @ splitting.honest(eta)):,.0f} detections per million pulses either way. "
-                       f"Eve knows <b>{here:.0f} %</b> of the bits, and the error rate has not moved.{all_of_it}")
+                       f"Eve knows <b>{now:.0f} %</b> of the bits, and the error rate has not moved.{all_of_it}")
 
     return explorable([slider("mean photons \u03bc", mean, 0.02, 1.0, 0.02), slider("fibre (km)", km, 0, 100, 1, ".0f")],
                       draw, words, live)
