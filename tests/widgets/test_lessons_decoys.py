@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from classroom import LINK, OPEN, RIGHT, WRONG, data
+from lesson_answers import LINK, OPEN, RIGHT, WRONG, data
 
 from qkdlab.widgets import lessons
 from qkdlab.widgets.lessons.decoys import world

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from classroom import LINK, OPEN, RIGHT, WRONG, data
+from lesson_answers import LINK, OPEN, RIGHT, WRONG, data
 
 from qkdlab.datatypes import SourceSettings
 from qkdlab.widgets import lessons

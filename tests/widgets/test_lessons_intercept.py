@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from classroom import OPEN, RIGHT, WRONG
+from lesson_answers import OPEN, RIGHT, WRONG
 
 from qkdlab.widgets import lessons
 from qkdlab.widgets.lessons.intercept import expected_qber

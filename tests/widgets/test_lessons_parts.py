@@ -5,7 +5,7 @@ import math
 import ipywidgets
 import numpy as np
 import pytest
-from classroom import OPEN, RIGHT, WRONG
+from lesson_answers import OPEN, RIGHT, WRONG
 
 from qkdlab.errors import BadInput
 from qkdlab.widgets import lessons
