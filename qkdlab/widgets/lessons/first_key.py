@@ -1,7 +1,5 @@
 """The first lesson: pulses, photons, fibre, and a key."""
 
-import math
-
 import ipywidgets
 import numpy as np
 from bokeh.models import Range1d
@@ -10,7 +8,7 @@ from qkdlab.choices import encode
 from qkdlab.errors import BadInput
 from qkdlab.palette import PALETTE, intensity_style
 from qkdlab.session import Session
-from qkdlab.simulation import EveSettings, expected_gains, simulate
+from qkdlab.simulation import EveSettings, expected_gains, simulate, splitting
 
 from ..live import figure_frame, legend_above, named_source
 from ..live_figure import LiveFigure
@@ -58,7 +56,7 @@ def photon_numbers(mean=0.5):
     live, words = LiveFigure(plot, label="shares of pulses by their number of photons"), ipywidgets.HTML()
 
     def draw(mu):
-        share = np.array([math.exp(-mu) * mu**n / math.factorial(n) for n in range(5)])
+        share = splitting.photon_numbers(mu)[:5]
         live.data(source, n=np.arange(5.0), share=100 * share)
         several = 1 - share[0] - share[1]
         words.value = (f"{100 * share[0]:.1f} % of the pulses are empty. Of the others, "
