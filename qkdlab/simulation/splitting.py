@@ -1,9 +1,10 @@
 """Photon-number splitting: an Eve who sees how many photons a pulse holds, in closed form.
 
-She keeps one photon of each pulse that has two or more, and sends the others on to Bob over a line without loss; when
-the bases are announced she measures what she kept, and knows the bit without having caused an error. So that Bob's
-detections do not become more frequent she blocks single photons, as many as she can. The loss that hides her is taken to
-be all there is, Bob's detectors included: nobody can tell where a photon was lost.
+She keeps one photon of each pulse that has two or more, and makes sure that Bob detects another; when the bases are
+announced she measures what she kept, and knows the bit without having caused an error. So that Bob's detections do not
+become more frequent she blocks single photons, as many as she can. The loss that hides her is taken to be all there is,
+Bob's detectors included: nobody can tell where a photon was lost. This is the Eve of the proofs; the one whose tags can
+be simulated (``EveSettings.split_fraction``, :func:`.expected.split_gains`) leaves Bob's detectors as they are.
 
 A world is told by the probability ``passed[n]`` that a pulse of n photons makes a click by its light. With Y_0 background
 clicks per pulse, the yield of n photons is ``Y_n = passed[n] + Y_0 (1 - passed[n])``.
