@@ -15,7 +15,8 @@ from qkdlab.widgets.lessons import parts
 @pytest.mark.parametrize("answer, sign, words", [
     (20, RIGHT, "20 km"), (20.9, RIGHT, "well done"), (np.float64(19.1), RIGHT, ""), (22, WRONG, "too much"),
     (-20, WRONG, "too little"), (None, OPEN, "Type"), (..., OPEN, "Type"), ("20", WRONG, "number"),
-    (math.nan, WRONG, "number"), (math.inf, WRONG, "number"), (True, WRONG, "number"), ([20], WRONG, "in km")])
+    (math.nan, WRONG, "number"), (math.inf, WRONG, "number"), (True, WRONG, "number"), ([20], WRONG, "in km"),
+    (10**400, WRONG, "number"), (20j, WRONG, "number")])
 def test_answers(answer, sign, words):
     page = lessons.check(answer, lambda: 20.0, unit="km", right="well done", hint="look again").value
     assert sign in page and words in page

@@ -148,9 +148,16 @@ def not_a_number(answer, unit=""):
     """What to say of an answer that is no finite number, as a widget; None where it is one."""
     if answer is None or answer is ...:
         return feedback("Type your answer in the cell in place of None, then run the cell again.")
-    if isinstance(answer, bool) or not isinstance(answer, numbers.Real) or not math.isfinite(answer):
+    if isinstance(answer, bool) or not isinstance(answer, numbers.Real) or not _finite(answer):
         return feedback(f"A number is expected{f', in {unit}' if unit else ''}, for example my_answer = 12.5", False)
     return None
+
+
+def _finite(number):
+    try:
+        return math.isfinite(number)
+    except OverflowError:                      # a whole number beyond all floats
+        return False
 
 
 def feedback(words, right=None):
