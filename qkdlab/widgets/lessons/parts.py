@@ -149,7 +149,7 @@ def not_a_number(answer, unit=""):
     if answer is None or answer is ...:
         return feedback("Type your answer in the cell in place of None, then run the cell again.")
     if isinstance(answer, bool) or not isinstance(answer, numbers.Real) or not _finite(answer):
-        return feedback(f"A number is expected{f', in {unit}' if unit else ''}, for example my_answer = 12.5", False)
+        return feedback(f"A number is expected{f', in {unit}' if unit else ''}, for example 12.5", False)
     return None
 
 
