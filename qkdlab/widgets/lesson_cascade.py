@@ -127,7 +127,8 @@ class _Steps:
         self._go(0)
 
     def _figure(self, n, qber):
-        plot = figure_frame("What was said aloud", "parities (bits)", x_label="round", frame=((0, len(self._rounds)), (0, n)))
+        plot = figure_frame("What was said aloud", "parities (bits)", x_label="round",
+                            frame=((0, len(self._rounds)), (0, n)))
         plot.add_layout(Span(location=n, dimension="width", line_color=PALETTE["vermillion"], line_dash="dashed",
                              line_width=2))
         lines = plot.step("round", "leak", source=self._source, color=PALETTE["blue"], line_width=2.5, mode="after")
@@ -152,8 +153,8 @@ class _Steps:
         mended, size = np.count_nonzero(now.bits != before), now.members.sum(axis=1)
         asked, odd = int((size > 0).sum()), int((now.odd & (size > 0)).sum())
         words = f"Round {self._at} of {len(self._rounds)}. {self._stage(now)}: "
-        words += (f"{_several(asked, 'parity', 'parities')} of {_span(size[size > 0])} bits, <b>{odd} odd</b>. " if asked else
-                  "only among the zeros that fill the key up to 4,096 places. ")
+        words += (f"{_several(asked, 'parity', 'parities')} of {_span(size[size > 0])} bits, <b>{odd} odd</b>. "
+                  if asked else "only among the zeros that fill the key up to 4,096 places. ")
         words += f"Bob flips {_several(mended, 'bit')}. " if mended else ""
         if self._at == len(self._rounds):
             left = int((now.bits != self._alice).sum())
@@ -225,7 +226,8 @@ def costs(n=100_000):
     legend_above(plot, [(name, [plot.line("qber", column, source=source, color=PALETTE[colour], line_dash=dash,
                                           line_width=2.5)])
                         for name, column, colour, dash in (
-                            ("said by Cascade", "leak", "vermillion", "solid"), ("Shannon's limit", "limit", "grey", EXPECTED),
+                            ("said by Cascade", "leak", "vermillion", "solid"),
+                            ("Shannon's limit", "limit", "grey", EXPECTED),
                             ("left after both bases' errors", "left", "green", "solid"))])
     live = LiveFigure(plot, label="leak and what is left of a sifted bit against the error rate")
 
@@ -249,8 +251,8 @@ def hidden_errors(answer, alice, bob, qber, seed=1):
     wrong = (alice ^ bob).to_numpy().astype(bool)
     hidden = int(wrong.sum()) - int(first.odd.sum())
     if answer == hidden:
-        return (f"Yes. {int(wrong.sum())} errors make {int(first.odd.sum())} odd blocks: two errors in one block give an even "
-                f"parity, and {hidden} stay hidden until another pass shuffles the bits."), True
+        return (f"Yes. {int(wrong.sum())} errors make {int(first.odd.sum())} odd blocks: two errors in one block give an "
+                f"even parity, and {hidden} stay hidden until another pass shuffles the bits."), True
     return ("Tick 'show the errors', press 'Start again', then 'Next step' once. An odd block shows one error of an odd "
             "number: how many errors do the odd blocks not account for?"), False
 
@@ -276,7 +278,8 @@ def worth_it(answer, qber=0.03, factor=1.1):
     if here <= factor < shorter:
         return f"Yes: f = {here:.3f} at {answer:,} bits, but {shorter:.3f} at a quarter of that.", True
     return (f"f = {here:.3f} at {answer:,} bits: longer." if here > factor else
-            f"f = {here:.3f} at {answer:,} bits, but a quarter of that is good enough as well ({shorter:.3f}): shorter."), False
+            f"f = {here:.3f} at {answer:,} bits, but a quarter of that is good enough as well ({shorter:.3f}): shorter."
+            ), False
 
 
 def _mean_efficiency(n, qber):

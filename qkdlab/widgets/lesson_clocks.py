@@ -66,8 +66,8 @@ def spectrum(recording, search_ppm=10.0):
     tags, nominal_hz = _tags(recording), recording.source.clock_hz
     detector = _detectors(recording, tags)
     source = named_source("spectrum", "ppm", "power")
-    plot = figure_frame("Does the light beat at this rate?", "power |R|\u00b2 / N", frame=((-search_ppm, search_ppm), (0, 20)),
-                        x_label="trial rate, from the nominal one (ppm)")
+    plot = figure_frame("Does the light beat at this rate?", "power |R|\u00b2 / N",
+                        frame=((-search_ppm, search_ppm), (0, 20)), x_label="trial rate, from the nominal one (ppm)")
     plot.line("ppm", "power", source=source, color=PALETTE["blue"], line_width=1.6)
     live = LiveFigure(plot, label="power of the tags against the trial pulse rate")
 

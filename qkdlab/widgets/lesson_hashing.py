@@ -8,7 +8,7 @@ import ipywidgets
 import numpy as np
 from bokeh.models import Range1d, Span
 
-from qkdlab import Bits
+from qkdlab import Bits, proofs
 from qkdlab.errors import BadInput
 from qkdlab.palette import EXPECTED, PALETTE
 from qkdlab.postprocessing import verify
@@ -21,7 +21,7 @@ from .live_figure import LiveFigure
 __all__ = ["eve_after_hashing", "forgeries", "known_bits", "longest_key", "matrix", "new_message", "safe_length", "tag_of",
            "tags_needed", "toeplitz"]
 
-_N, _SEEDS = 64, 60              # bits of the lesson's keys, matrices drawn for a mean
+_N, _SEEDS = 64, 200             # bits of the lesson's keys, matrices drawn for a mean
 _TAG_BITS, _TRIES = 14, 20_000
 _STYLE = f"""<style>
 .qk-hash {{ display: grid; gap: 1px; font: 11px/15px ui-monospace, monospace; width: max-content; }}
@@ -126,12 +126,17 @@ def known_bits(eve_bits, n=_N, seeds=_SEEDS):
     if not 0 <= eve_bits <= n or eve_bits != int(eve_bits):
         raise BadInput(f"a whole number from 0 to {n} is expected", field="eve_bits", value=eve_bits)
     rng, total = np.random.default_rng(11), np.zeros(n + 1)
-    for _ in range(seeds):
-        rows = matrix(n, n, rng.integers(0, 2, 2 * n - 1, dtype=np.uint8))
+    for rows in _matrices(n, seeds):
         unknown = rng.permutation(n)[int(eve_bits) :]
         total += np.arange(n + 1) - _ranks(rows[:, unknown])
     total.flags.writeable = False
     return total / seeds
+
+
+@functools.lru_cache(maxsize=2)
+def _matrices(n, seeds):
+    rng = np.random.default_rng(12)
+    return [matrix(n, n, rng.integers(0, 2, 2 * n - 1, dtype=np.uint8)) for _ in range(seeds)]
 
 
 def _ranks(rows):
@@ -170,8 +175,8 @@ def eve_after_hashing(eve_bits=20):
         known, lengths = known_bits(eve), np.arange(_N + 1)
         live.data(source, length=lengths, known=known, without=lengths * eve / _N)
         live.set(edge, location=length)
-        return (f"Eve knows {eve} of {_N} bits. Of a hash of {length} bits (green line) she knows <b>{known[length]:.3g}</b> on "
-                f"average; of {length} bits of the key itself it would be {length * eve / _N:.1f}.")
+        return (f"Eve knows {eve} of {_N} bits. Of a hash of {length} bits (green line) she knows <b>{known[length]:.3g}</b> "
+                f"on average; of {length} bits of the key itself it would be {length * eve / _N:.1f}.")
 
     return panel(draw, live, slider("bits Eve knows", eve_bits, 0, _N, 1, kind=ipywidgets.IntSlider),
                  slider("bits of the hash", 30, 0, _N, 1, kind=ipywidgets.IntSlider))
@@ -187,9 +192,9 @@ def longest_key(answer, eve_bits, most=0.01):
     if known[int(answer)] > most:
         return f"Of {answer:g} bits Eve knows {known[int(answer)]:.3g} on average: too many.", False
     if answer < best - 2:
-        return f"That is safe (Eve knows {known[int(answer)]:.2g} bits), but {best - answer:g} bits more would be as well.", False
-    return (f"Yes: {_N} - {eve_bits} = {_N - eve_bits} bits are unknown to her, and {_N - eve_bits - best} more are given up so "
-            f"that an unlucky matrix does not matter. She knows {known[int(answer)]:.2g} bits."), True
+        return f"That is safe (she knows {known[int(answer)]:.2g} bits), but {best - answer:g} bits more are as well.", False
+    return (f"Yes: {_N} - {eve_bits} = {_N - eve_bits} bits are unknown to her, and {_N - eve_bits - best} more are given up "
+            f"so that an unlucky matrix does not matter. She knows {known[int(answer)]:.2g} bits."), True
 
 
 @exercise("in bits")
@@ -203,11 +208,10 @@ def safe_length(answer, counts, source, leak_bits):
     source : SourceSettings
     leak_bits : float
     """
-    from qkdlab import proofs
     bound = proofs.bound(counts, source, eps_sec=1e-9, eps_cor=1e-15, leak_bits=leak_bits)
     if abs(answer - bound.length) <= 0.01 * max(bound.length, 1):
-        return (f"Yes: {bound.length:,} bits. {bound.s0:,.0f} from empty pulses, {bound.s1:,.0f} from single photons, a phase "
-                f"error of at most {100 * bound.phase_error:.2f} %, {leak_bits:,.0f} bits said aloud."), True
+        return (f"Yes: {bound.length:,} bits. {bound.s0:,.0f} from empty pulses, {bound.s1:,.0f} from single photons, a "
+                f"phase error of at most {100 * bound.phase_error:.2f} %, {leak_bits:,.0f} bits said aloud."), True
     return (f"Not {answer:,.0f}. Single photons: {bound.s1:,.0f}, phase error {bound.phase_error:.4f}, empty pulses "
             f"{bound.s0:,.0f}, said aloud {leak_bits:,.0f}; some 300 bits more for the small print."), False
 
@@ -261,7 +265,8 @@ def _agreements(tries=_TRIES, bits=_TAG_BITS):
     differ = np.empty(tries, np.int64)
     for k in range(tries):
         seed = rng.bytes(verify.SEED_BYTES)
-        differ[k] = int.from_bytes(verify.tag(one, seed, bits), "little") ^ int.from_bytes(verify.tag(other, seed, bits), "little")
+        first, second = (int.from_bytes(verify.tag(message, seed, bits), "little") for message in (one, other))
+        differ[k] = first ^ second
     return differ
 
 
@@ -277,7 +282,8 @@ def forgeries(bits=6):
                         y_axis_type="log", y_range=Range1d(2e-5, 1))
     legend_above(plot, [
         ("proven: at most", [plot.line("bits", "proven", source=source, color=PALETTE["blue"], line_width=2)]),
-        (f"counted in {len(differ):,} tries", [plot.scatter("bits", "counted", source=source, color=PALETTE["vermillion"], size=8)])])
+        (f"counted in {len(differ):,} tries", [plot.scatter("bits", "counted", source=source, size=8,
+                                                            color=PALETTE["vermillion"])])])
     plot.scatter("bits", "proven", source=here, size=16, fill_alpha=0, line_color=PALETTE["green"], line_width=3)
     live = LiveFigure(plot, label="share of forged messages with the right tag against the tag's length")
     live.data(source, bits=lengths, counted=np.where(counted > 0, counted, np.nan), proven=proven)
