@@ -81,8 +81,8 @@ def budget(parts, station=None, clock_hz=CLOCK_HZ):
     rows.append(_row("<b>in all</b>", f"<b>{total:.1f} dB</b>", f"<b>1 photon in {10 ** (total / 10):,.3g}</b>"))
     rate, ceiling = key_rate_hz(total, station, clock_hz), float(plob.capacity(10 ** (-total / 10))) * clock_hz
     rows.append(_row("Bob's detectors", f"{-10 * np.log10(station.transmittance):.1f} dB",
-                     f"{100 * station.transmittance:.3g} % of what arrives; {station.dark_probability * 1e6:.2g} dark counts "
-                     "in a million gates"))
+                     f"{100 * station.transmittance:.3g} % of what arrives; {station.dark_probability * 1e6:.2g} dark "
+                     "counts in a million gates"))
     words = (f"<b>{_rate(rate)}</b> with blocks of {_MINUTES:g} minutes and the best settings. No line with this loss can "
              f"give more than {_rate(ceiling)}, whatever the protocol.")
     return ipywidgets.HTML(f'<table style="line-height:1.6">{"".join(rows)}</table><p>{words}</p>')

@@ -9,6 +9,7 @@ import numpy as np
 from bokeh.models import Range1d, Span
 
 from qkdlab import Bits, proofs
+from qkdlab.datatypes import DecoyCounts
 from qkdlab.errors import BadInput
 from qkdlab.palette import EXPECTED, PALETTE
 from qkdlab.postprocessing import verify
@@ -175,8 +176,9 @@ def eve_after_hashing(eve_bits=20):
         known, lengths = known_bits(eve), np.arange(_N + 1)
         live.data(source, length=lengths, known=known, without=lengths * eve / _N)
         live.set(edge, location=length)
-        return (f"Eve knows {eve} of {_N} bits. Of a hash of {length} bits (green line) she knows <b>{known[length]:.3g}</b> "
-                f"on average; of {length} bits of the key itself it would be {length * eve / _N:.1f}.")
+        return (f"Eve knows {eve} of {_N} bits. Of a hash of {length} bits (green line) she knows "
+                f"<b>{known[length]:.3g}</b> on average; of {length} bits of the key itself it would be "
+                f"{length * eve / _N:.1f}.")
 
     return panel(draw, live, slider("bits Eve knows", eve_bits, 0, _N, 1, kind=ipywidgets.IntSlider),
                  slider("bits of the hash", 30, 0, _N, 1, kind=ipywidgets.IntSlider))
@@ -193,21 +195,23 @@ def longest_key(answer, eve_bits, most=0.01):
         return f"Of {answer:g} bits Eve knows {known[int(answer)]:.3g} on average: too many.", False
     if answer < best - 2:
         return f"That is safe (she knows {known[int(answer)]:.2g} bits), but {best - answer:g} bits more are as well.", False
-    return (f"Yes: {_N} - {eve_bits} = {_N - eve_bits} bits are unknown to her, and {_N - eve_bits - best} more are given up "
-            f"so that an unlucky matrix does not matter. She knows {known[int(answer)]:.2g} bits."), True
+    return (f"Yes: {_N} - {eve_bits} = {_N - eve_bits} bits are unknown to her, and {_N - eve_bits - best} more are given "
+            f"up so that an unlucky matrix does not matter. She knows {known[int(answer)]:.2g} bits."), True
 
 
 @exercise("in bits")
-def safe_length(answer, counts, source, leak_bits):
-    """Check the length of the key (within 1 %) that a proof allows for real counts.
+def safe_length(answer, source, report):
+    """Check the length of the key (within 1 %) that the proof allows for the counts of a run.
 
     Parameters
     ----------
     answer : float
-    counts : DecoyCounts
     source : SourceSettings
-    leak_bits : float
+    report : dict
+        Of a :class:`~qkdlab.Session`.
     """
+    leak_bits = report["leak_bits"]
+    counts = DecoyCounts(*(np.array(report["counts"][name]) for name in ("sent", "clicks", "errors")))
     bound = proofs.bound(counts, source, eps_sec=1e-9, eps_cor=1e-15, leak_bits=leak_bits)
     if abs(answer - bound.length) <= 0.01 * max(bound.length, 1):
         return (f"Yes: {bound.length:,} bits. {bound.s0:,.0f} from empty pulses, {bound.s1:,.0f} from single photons, a "
