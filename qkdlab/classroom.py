@@ -12,8 +12,8 @@ words      what the two parties say aloud (:mod:`qkdlab.parties`), for one run
 eve        Eve says what she does to the pulses; she is told what she learns, and what everybody can hear
 ========== ============================================================================================================
 
-Loopback by default: for several PCs Alice gives ``host="0.0.0.0"``. It is a game: whoever reaches the address can play Bob or
-Eve, and the keys are good for nothing.
+Loopback by default: for several PCs Alice gives ``host="0.0.0.0"``. It is a game: whoever reaches the address can play Bob
+or Eve, and the keys are good for nothing.
 """
 
 import json
@@ -151,10 +151,9 @@ class AliceDesk:
 
     def _serve(self, connection):
         """One caller, from the greeting to the end."""
-        role = None
+        role, channel = None, SocketChannel(connection)
         try:
             connection.settimeout(_HELLO_S)
-            channel = SocketChannel(connection)
             asked = channel.hear("greeting").decode("ascii", "replace")
             connection.settimeout(None)
             answers = {"settings": self._settings, "light": self._light, "words": self._words, "eve": self._eve_side}
@@ -176,6 +175,7 @@ class AliceDesk:
                 self._doors.discard(connection)
                 self._taken.pop(role, None)
             _hang_up(connection)
+            channel.close()
             self._left(role)
 
     def _left(self, role):
@@ -337,7 +337,8 @@ def _bobs_report(bob, receiver, channel):
     """What Bob knows at the end; numbers and reasons only."""
     reasons = [r.bound.reason for r in receiver.reports if r.bound.reason]
     return {"secret_bits": sum(r.secret_bits for r in receiver.reports), "bob_key_sha256": bob.sha256(),
-            "qber_test": receiver.total.qber(1), "qber_key": receiver.total.qber(0), "leak_bits": sum(channel.leaked.values()),
+            "qber_test": receiver.total.qber(1), "qber_key": receiver.total.qber(0),
+            "leak_bits": sum(channel.leaked.values()),
             "tags": receiver.tags, "reason": reasons[-1] if reasons else None, "warnings": receiver.warnings}
 
 
@@ -429,6 +430,7 @@ class EveDesk:
         except (ChannelClosed, OSError, ValueError):
             self.connected = False
             self._answered.set()
+            self._channel.close()
             self._tell("gone")
 
     def _tell(self, kind):
@@ -446,7 +448,7 @@ def _call(address, role):
         connection = socket.create_connection((host, port), timeout=_HELLO_S)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
-        raise BadInput(f"nobody answers there ({why}): is Alice's page open, and has its first cell run? It says the address",
+        raise BadInput(f"nobody answers there ({why}): is Alice's page open, and have its cells run? It says the address",
                        field="address", value=f"{host}:{port}") from None
     channel = SocketChannel(connection)
     try:

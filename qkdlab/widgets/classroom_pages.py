@@ -91,7 +91,8 @@ def several_photons(answer, link):
     number = share * source.clock_hz
     if abs(answer - number) <= 0.05 * number:
         return f"Yes: {100 * share:.2f} % of the pulses, {number:,.0f} a second. Eve can take a photon of each.", True
-    return f"Not {answer:,.0f}. A hint: 1 - exp(-\u03bc) (1 + \u03bc) for each brightness \u03bc, times how often it is chosen.", False
+    return (f"Not {answer:,.0f}. A hint: 1 - exp(-\u03bc) (1 + \u03bc) for each brightness \u03bc, times how often it is "
+            "chosen."), False
 
 
 # ----------------------------------------------------------------------------------------------------------- Bob
@@ -113,7 +114,8 @@ def bob(address=ADDRESS, seconds=3.0):
 
 class _BobPage:
     def __init__(self, address, seconds):
-        self._where, self._start, self._stop = _address(address), _button("Listen", "play", "primary"), _button("Stop", "stop")
+        self._where = _address(address)
+        self._start, self._stop = _button("Listen", "play", "primary"), _button("Stop", "stop")
         self._seconds = slider("seconds of link time", seconds, 0.5, 20, 0.5)
         self._state = ipywidgets.HTML(_line("Press <b>Listen</b> when Alice's page is open."))
         self._plots = (qber(), key_length(), arrivals(), rates())
@@ -163,8 +165,8 @@ class _BobPage:
         rate = report["qber_test"]
         seen = "" if rate is None else f" The error rate of the test basis was {100 * rate:.2f} %."
         if report["secret_bits"]:
-            return _line(f"<b>{report['secret_bits']:,} secret bits.</b> Fingerprint <b>{report['bob_key_sha256'][:16]}</b>: "
-                         f"is it Alice's?{seen}", True)
+            return _line(f"<b>{report['secret_bits']:,} secret bits.</b> Fingerprint "
+                         f"<b>{report['bob_key_sha256'][:16]}</b>: is it Alice's?{seen}", True)
         return _line(f"<b>No key:</b> {html.escape(report['reason'] or 'nothing was detected')}.{seen}", False)
 
 
@@ -196,11 +198,12 @@ def eve(address=ADDRESS):
 
 class _EvePage:
     def __init__(self, address):
-        self._where, self._start, self._stop = _address(address), _button("Tap the line", "plug", "primary"), _button(
-            "Leave", "sign-out")
+        self._where = _address(address)
+        self._start, self._stop = _button("Tap the line", "plug", "primary"), _button("Leave", "sign-out")
         self._sliders = {"intercept_fraction": slider("intercept and send on (%)", 0, 0, 100, 1, wait=True),
                          "split_fraction": slider("split photon numbers (%)", 0, 0, 100, 1, wait=True)}
-        self._state, self._log = ipywidgets.HTML(_line("Press <b>Tap the line</b> when Alice's page is open.")), ipywidgets.HTML()
+        self._state = ipywidgets.HTML(_line("Press <b>Tap the line</b> when Alice's page is open."))
+        self._log = ipywidgets.HTML()
         self._source, self._desk = named_source("eve", "t", "touched", "known"), None
         self._stop.disabled = True
         self._start.on_click(lambda _: self._connect())
