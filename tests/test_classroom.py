@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from qkdlab.classroom import PORT, AliceDesk, BobDesk, EveDesk, address_of
 from qkdlab.classical_channel import SocketChannel
+from qkdlab.classroom import PORT, AliceDesk, BobDesk, EveDesk, address_of
 from qkdlab.datatypes import SourceSettings
 from qkdlab.errors import BadInput
 from qkdlab.simulation import ChannelSettings, DetectorSettings, EveSettings

@@ -130,7 +130,7 @@ def fibre(distance_km=80.0, attenuation_db_per_km=0.2, clock_hz=CLOCK_HZ):
         curve = rate_curve(station, kilometres[::2] * attenuation_db_per_km, n_pulses=clock_hz * _SECONDS)
         key = _above_zero(curve.rate_per_pulse[0] * clock_hz)
         eta = 10 ** (-kilometres * attenuation_db_per_km / 10)
-        ceiling = np.minimum(plob.capacity(eta), 60.0) * clock_hz
+        ceiling = np.where(eta < 1, plob.capacity(eta) * clock_hz, np.nan)
         live.data(source, km=kilometres[::2], key=key, ceiling=ceiling[::2])
         live.set(here, location=km)
         rate = key_rate_hz(km * attenuation_db_per_km, station, clock_hz)
@@ -213,7 +213,7 @@ def station(background_hz=1000.0):
     return receiver(0.25, background_hz)
 
 
-def satellite(altitude_km=500.0, receiver_cm=80.0, background_hz=1000.0):
+def satellite(altitude_km=500.0, receiver_cm=60.0, background_hz=8000.0):
     """One pass of a satellite: the loss from second to second, the seconds worth using, the key; with sliders.
 
     Parameters

@@ -26,6 +26,7 @@ _STYLE = f"""<style>
 .qk-key span {{ text-align: center; border-radius: 4px; border: 2px solid transparent; box-sizing: border-box;
   color: var(--jp-ui-font-color2, #555); background: var(--jp-layout-color2, #eee); height: 30px; }}
 .qk-key .qk-asked {{ color: var(--jp-ui-font-color0, #000); font-weight: 600; border-color: {PALETTE["green"]}; }}
+.qk-key .qk-other {{ background: var(--jp-layout-color3, #ddd); }}
 .qk-key .qk-odd {{ border-color: {PALETTE["vermillion"]}; border-style: dashed; }}
 .qk-key .qk-mended {{ color: #fff; background: {PALETTE["blue"]}; }}
 .qk-key .qk-wrong {{ text-decoration: underline wavy {PALETTE["vermillion"]}; }}
@@ -181,14 +182,16 @@ class _Steps:
 
     def _picture(self):
         bits = self._rounds[self._at - 1].bits if self._at else self._bob
-        asked, odd = np.zeros(len(bits), bool), np.zeros(len(bits), bool)
+        asked, odd, other = (np.zeros(len(bits), bool) for _ in range(3))
         if self._at:
             now = self._rounds[self._at - 1]
             asked, odd = now.members.any(axis=0), now.members[now.odd].any(axis=0)
+            if now.members.sum(axis=0).max() == 1:             # neighbouring blocks in two shades
+                other = now.members[1::2].any(axis=0)
         cells = []
         for i, bit in enumerate(bits):
             classes = [name for name, on in (
-                ("qk-asked", asked[i]), ("qk-odd", odd[i]), ("qk-mended", bit != self._bob[i]),
+                ("qk-asked", asked[i]), ("qk-other", other[i]), ("qk-odd", odd[i]), ("qk-mended", bit != self._bob[i]),
                 ("qk-wrong", self._truth.value and bit != self._alice[i])) if on]
             cells.append(f'<span class="{" ".join(classes)}">{bit}</span>')
         legend = ("framed: asked about in this round; dashed orange: in a block whose parity differs; blue: mended")

@@ -29,6 +29,8 @@ def slider(label, value, low, high, step, *, kind=ipywidgets.FloatSlider, wait=F
     wait : bool
         Tell of a new value when the slider is let go only: for figures that take longer than a blink.
     """
+    if kind is ipywidgets.FloatSlider and step == int(step):
+        options = {"readout_format": ".0f", **options}
     made = kind(value=value, min=low, max=high, step=step, description=label, continuous_update=not wait,
                 style={"description_width": "initial"}, layout={"width": "auto"}, **options)
     made.add_class("qk-slider")
@@ -52,7 +54,7 @@ def panel(draw, live, *controls):
     ipywidgets.VBox
         Controls, words, figure, in this order.
     """
-    words = ipywidgets.HTML()
+    words = ipywidgets.HTML(layout={"min_height": "46px"})       # two lines: the page does not jump
 
     def show(_change=None):
         try:
