@@ -91,7 +91,7 @@ class AliceDesk:
         self.agreement = Agreement(self.link.source, self.link.sync, self.link.receiver, distill or DistillSettings())
         self.news, self.keys = [], []
         self._listeners, self._lock = [], threading.Lock()
-        self._doors, self._taken, self._eve = set(), {}, None
+        self._doors, self._taken = set(), {}
         self._learned = {"clicks": 0, "touched": 0, "known": 0, "seconds": 0.0}
         try:
             self._server = socket.create_server((host, port))
@@ -100,7 +100,9 @@ class AliceDesk:
                            "Close her, or choose another port", field="address", value=address) from None
         self.address = "{}:{}".format(*self._server.getsockname()[:2])
         self._tell(f"Listening at {self.address}. Bob and Eve may come.")
-        threading.Thread(target=self._accept, name="qkdlab-alice-door", daemon=True).start()
+        self._server.settimeout(0.2)             # not on every system does closing wake who waits at the door
+        self._door = threading.Thread(target=self._accept, name="qkdlab-alice-door", daemon=True)
+        self._door.start()
 
     def subscribe(self, callback):
         """Call ``callback()`` on a worker thread after each news."""
@@ -110,7 +112,8 @@ class AliceDesk:
         """Close the door: Bob and Eve are told that Alice has gone. Closing twice does no harm."""
         if self._server.fileno() < 0:
             return
-        self._server.close()
+        _hang_up(self._server)
+        self._door.join(2)                       # until then the address is not free
         with self._lock:
             doors, self._doors = self._doors, set()
         for connection in doors:
@@ -143,6 +146,8 @@ class AliceDesk:
         while True:
             try:
                 connection, _ = self._server.accept()
+            except TimeoutError:
+                continue
             except OSError:
                 return
             with self._lock:

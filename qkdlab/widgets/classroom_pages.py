@@ -75,8 +75,8 @@ def alice(link, address=ADDRESS):
         key = f" My newest key: <b>{desk.sha256()[:16]}</b> (fingerprint)." if desk.keys else ""
         state.value = _line(f"I am at <b>{html.escape(desk.address)}</b>. There: {' and '.join(people) or 'nobody'}.{key}",
                             True if desk.keys else None)
-        log.value = ('<ol style="margin:4px 0;padding-left:24px;max-height:170px;overflow-y:auto">'
-                     + "".join(f"<li>{html.escape(news)}</li>" for news in desk.news[-12:]) + "</ol>")
+        log.value = ('<div style="height:150px;overflow-y:auto;line-height:1.7">'              # the newest on top
+                     + "".join(f"<div>{html.escape(news)}</div>" for news in desk.news[::-1]) + "</div>")
 
     desk.subscribe(show)
     show()
