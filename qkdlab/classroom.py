@@ -25,6 +25,7 @@ import numpy as np
 
 from .accounting import Agreement
 from .classical_channel import ChannelClosed, SocketChannel
+from .classroom_line import HELLO_S, PORT, address_of, call, hang_up
 from .datatypes import DistillSettings, ReceiverSettings, SourceSettings, SynchronisationSettings, TimeTags
 from .errors import BadInput
 from .parties import Alice, Bob
@@ -35,28 +36,10 @@ from .simulation.detectors import EVE
 
 __all__ = ["PORT", "AliceDesk", "BobDesk", "EveDesk", "address_of"]
 
-PORT = 47_084                    # no well-known service; BB84
 _PUBLIC = {"source": SourceSettings, "sync": SynchronisationSettings, "receiver": ReceiverSettings,
            "distill": DistillSettings}
 _MOST_SECONDS = 1.0              # of light in one stretch
-_HELLO_S = 5.0                   # a caller who says nothing for so long is not one of us
 _STRETCH = struct.Struct("<d")
-
-
-def address_of(text):
-    """Host and port of an address such as ``"127.0.0.1:47084"``; what is left out takes its default.
-
-    Raises
-    ------
-    BadInput
-        Where it is none.
-    """
-    host, _, port = (str(text).strip() if text is not None else "").rpartition(":")
-    if not host:
-        host, port = (port, "") if not port.isdigit() else ("", port)
-    if not (port or str(PORT)).isdigit() or not 0 < int(port or PORT) < 1 << 16 or " " in host:
-        raise BadInput(f"an address such as 127.0.0.1:{PORT} is expected", field="address", value=text)
-    return host or "127.0.0.1", int(port or PORT)
 
 
 class AliceDesk:
@@ -112,12 +95,12 @@ class AliceDesk:
         """Close the door: Bob and Eve are told that Alice has gone. Closing twice does no harm."""
         if self._server.fileno() < 0:
             return
-        _hang_up(self._server)
+        hang_up(self._server)
         self._door.join(2)                       # until then the address is not free
         with self._lock:
             doors, self._doors = self._doors, set()
         for connection in doors:
-            _hang_up(connection)
+            hang_up(connection)
         self._tell("Closed.")
 
     def __enter__(self):
@@ -158,7 +141,7 @@ class AliceDesk:
         """One caller, from the greeting to the end."""
         role, channel = None, SocketChannel(connection)
         try:
-            connection.settimeout(_HELLO_S)
+            connection.settimeout(HELLO_S)
             asked = channel.hear("greeting").decode("ascii", "replace")
             connection.settimeout(None)
             answers = {"settings": self._settings, "light": self._light, "words": self._words, "eve": self._eve_side}
@@ -179,7 +162,7 @@ class AliceDesk:
             with self._lock:
                 self._doors.discard(connection)
                 self._taken.pop(role, None)
-            _hang_up(connection)
+            hang_up(connection)
             channel.close()
             self._left(role)
 
@@ -269,7 +252,7 @@ class _RemoteLight:
 
     def __init__(self, address):
         self._address = address
-        with _call(address, "settings") as channel:
+        with call(address, "settings") as channel:
             self._take_settings(channel.hear("settings"))
 
     def _take_settings(self, text):
@@ -284,7 +267,7 @@ class _RemoteLight:
     def blocks(self, seconds, block_seconds):
         """As of :class:`qkdlab.simulation.SimulatedLink`."""
         left = seconds
-        with _call(self._address, "light") as channel:
+        with call(self._address, "light") as channel:
             while left > 1e-9:
                 channel.send("more", _STRETCH.pack(min(block_seconds, left)))
                 times = np.frombuffer(channel.hear("times"), "<i8").astype(np.int64)
@@ -317,7 +300,7 @@ class BobDesk(Session):
         super().__init__(light, light.distill, pace=pace, block_seconds=min(block_seconds, _MOST_SECONDS))
 
     def _distill(self, seconds):
-        with _call(self.address, "words") as channel:
+        with call(self.address, "words") as channel:
             bob = Bob(self.agreement, channel, provenance={"simulated": True, "class room": True})
             self._tell("start", title="class room", simulated=True, records=None)
             try:
@@ -377,7 +360,7 @@ class EveDesk:
         self.address, self.attack, self.connected = address, EveSettings(), True
         self.learned, self.last, self.results = {}, {}, []
         self._listeners, self._answer, self._answered = [], "", threading.Event()
-        self._channel, self._lock = _call(address, "eve"), threading.Lock()
+        self._channel, self._lock = call(address, "eve"), threading.Lock()
         threading.Thread(target=self._listen, name="qkdlab-eve", daemon=True).start()
 
     def subscribe(self, callback):
@@ -410,7 +393,7 @@ class EveDesk:
         """Leave the line. Closing twice does no harm."""
         if self.connected:
             self.connected = False
-            _hang_up(self._channel._socket)
+            hang_up(self._channel._socket)
 
     def __enter__(self):
         return self
@@ -441,39 +424,3 @@ class EveDesk:
     def _tell(self, kind):
         for callback in list(self._listeners):
             callback(kind)
-
-
-# ------------------------------------------------------------------------------------------------- the line to Alice
-
-
-def _call(address, role):
-    """A connection to Alice's desk that she has welcomed."""
-    host, port = address_of(address)
-    try:
-        connection = socket.create_connection((host, port), timeout=_HELLO_S)
-    except (OSError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise BadInput(f"nobody answers there ({why}): is Alice's page open, and have its cells run? It says the address",
-                       field="address", value=f"{host}:{port}") from None
-    channel = SocketChannel(connection)
-    try:
-        channel.send("greeting", role.encode())
-        refusal = channel.hear("welcome").decode("utf-8", "replace")
-    except (ChannelClosed, OSError, ValueError):
-        channel.close()
-        raise BadInput("somebody answers there, but it is not Alice's page of a class room", field="address",
-                       value=f"{host}:{port}") from None
-    if refusal:
-        channel.close()
-        raise BadInput(refusal, field="address", value=f"{host}:{port}")
-    connection.settimeout(None)
-    return channel
-
-
-def _hang_up(connection):
-    """Close a connection under whoever reads from it."""
-    try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
-    connection.close()

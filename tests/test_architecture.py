@@ -13,8 +13,8 @@ PACKAGE = ROOT / "qkdlab"
 BASE = {"bits", "choices", "classical_channel", "datatypes", "entropy", "errors", "palette", "preamble", "registry",
         "settings", "streams"}
 STEPS = {"datasets", "instruments", "postprocessing", "proofs", "protocols"}
-TOP = {"accounting", "classroom", "detached", "figures", "html_report", "ledger", "live", "parties", "report", "session",
-       "store", "verdict"}
+TOP = {"accounting", "classroom", "classroom_line", "detached", "figures", "html_report", "ledger", "live",
+       "parties", "report", "session", "store", "verdict"}
 FRONT = {"__main__", "app", "benchmarks", "cli", "lab", "serving", "widgets"}
 LIGHT = {"numpy", "scipy"}                    # third-party modules that may be imported at the top of a module
 VIEW = {"IPython", "anywidget", "bokeh", "ipywidgets", "traitlets"}

@@ -270,16 +270,16 @@ def _outcome(result):
 
 @exercise("in per cent")
 def unnoticed(answer, link, seconds=1.0):
-    """Check the largest share (%, within 8) that Eve may intercept while some key still comes out."""
+    """Check the largest share (%, within 3) that Eve may intercept while some key still comes out."""
     if not 0 <= answer <= 100:
         return "A share from 0 to 100 % is expected.", False
     bits = [Session(simulate({**link, "eve": EveSettings(intercept_fraction=min(share, 100) / 100)}, seed=4)).run(
-        seconds=seconds)["secret_bits"] for share in (answer, answer + 8)]
+        seconds=seconds)["secret_bits"] for share in (answer, answer + 3)]
     if bits[0] and not bits[1]:
-        return (f"Yes: {bits[0]:,} secret bits at {answer:g} %, none at {answer + 8:g} %. And of the bits that are left you "
+        return (f"Yes: {bits[0]:,} secret bits at {answer:g} %, none at {answer + 3:g} %. And of the bits that are left you "
                 "know nothing: that is what the proof is for."), True
     return (f"At {answer:g} % no key comes out any more." if not bits[0] else
-            f"At {answer + 8:g} % they still get {bits[1]:,} bits: you may take more."), False
+            f"At {answer + 3:g} % they still get {bits[1]:,} bits: you may take more."), False
 
 
 def school_link(distance_km=25.0):
