@@ -22,6 +22,7 @@ __all__ = ["budget", "fibre", "free_space", "key_rate_hz", "longest_fibre", "pas
            "smallest_telescope", "station"]
 
 CLOCK_HZ = 1e8
+_DECADES = [10**power for power in (0, 2, 4, 6, 8)]
 _MINUTES = 10.0
 _SECONDS = 60 * _MINUTES         # of a block
 
@@ -121,6 +122,7 @@ def fibre(distance_km=80.0, attenuation_db_per_km=0.2, clock_hz=CLOCK_HZ):
         ("decoy-state BB84", [plot.line("km", "key", source=source, color=PALETTE["blue"], line_width=2.5)]),
         ("ceiling of all protocols (PLOB)", [plot.line("km", "ceiling", source=source, color=PALETTE["grey"], line_width=2,
                                                        line_dash=EXPECTED)])])
+    plot.yaxis.ticker = _DECADES
     here = Span(location=0, dimension="height", line_color=PALETTE["green"], line_width=2)
     plot.add_layout(here)
     live = LiveFigure(plot, label="secret bits per second against the length of the fibre")
@@ -172,6 +174,7 @@ def free_space(receiver_cm=20.0, sender_cm=8.0, background_hz=2000.0):
     plot = figure_frame("Key through the air", "secret bits / s", x_label="distance (km)", x_axis_type="log",
                         y_axis_type="log", y_range=Range1d(1, 1e8), frame=((1, 400), (1, 1e8)))
     plot.line("km", "key", source=source, color=PALETTE["blue"], line_width=2.5)
+    plot.yaxis.ticker = _DECADES
     live = LiveFigure(plot, label="secret bits per second against the distance of two telescopes")
 
     def draw(bob_cm, alice_cm, stray_hz, air_db_per_km):

@@ -65,7 +65,7 @@ def toeplitz(n=28, seed=1):
     """
     rng = np.random.default_rng(seed)
     key, seeds = rng.integers(0, 2, n, dtype=np.uint8), rng.integers(0, 2, 2 * n - 1, dtype=np.uint8)
-    picture, words = ipywidgets.HTML(), ipywidgets.HTML()
+    picture, words = ipywidgets.HTML(), ipywidgets.HTML(layout={"min_height": "58px"})
     length = slider("bits of the hash", n // 2, 1, n, 1, kind=ipywidgets.IntSlider)
     flip = slider("flip a bit of the key (0: none)", 0, 0, n, 1, kind=ipywidgets.IntSlider)
 

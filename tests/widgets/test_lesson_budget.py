@@ -68,7 +68,7 @@ def test_the_smallest_telescope(answer, words):
 def test_the_satellite_panel_follows_every_slider():
     panel = lesson_budget.satellite()
     bits = int(re.search(r"<b>([0-9,]+) secret", said(panel)).group(1).replace(",", ""))
-    panel.children[1].value = 30
+    panel.children[1].value = 60
     assert int(re.search(r"<b>([0-9,]+) secret", said(panel)).group(1).replace(",", "")) < bits
     panel.children[0].value, panel.children[3].value = 2000, 50_000
     assert "no key" in said(panel)
