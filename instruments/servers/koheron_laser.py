@@ -1,8 +1,9 @@
 """Laser diode controller Koheron CTL200 and CTL101: a serial console that echoes.
 
-Source: a public driver, for the commands and the shape of the dialogue: each command comes back, then one line with the
-value (also after setting it), then the prompt ``>>`` without a line end. The error register ``err`` is shown in
-hexadecimal; its name, that of ``errclr`` and its bits are as that driver has them. A thermistor of 10 kohm with B = 3950 K measures the transmitter.
+Source: a public driver, for the commands and the shape of the dialogue: each command comes back, then one line with
+the value (also after setting it), then the prompt ``>>`` without a line end. The error register ``err`` is shown in
+hexadecimal; its name, that of ``errclr`` and its bits are as that driver has them. A thermistor of 10 kohm with B =
+3950 K measures the transmitter.
 """
 
 import math

@@ -2,7 +2,8 @@
 
 Sources: the manual, p. 15-16 (VOA, syntax, error texts); the ``MZM`` tree from a driver. A value is set with a colon
 before it (``VOA:ATTen: 7.5``); what was taken is answered with ``1``, what was not with a text. ``MZM:VOLTage?`` is
-answered in V, as a public driver reads it, though it is set in mV; the power ratio is read as crest over present transmission. The latter is our reading.
+answered in V, as a public driver reads it, though it is set in mV; the power ratio is read as crest over present
+transmission. The latter is our reading.
 """
 
 import math

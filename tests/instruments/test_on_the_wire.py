@@ -54,7 +54,7 @@ def test_what_is_set_is_read_back(name):
             low, high = p.limits(device)
             value = getattr(device, setting)
             if p.kind is float and low is not None and high is not None:
-                value = low + 0.4 * (high - low)
+                value = low + (0.4 if name == "thorlabs_cld" else 0.1) * (high - low)
             setattr(device, setting, value)
             read = getattr(device, setting)
             step = 0.005 * max(abs(high or 0), abs(low or 0)) if p.kind is float else 0
@@ -131,7 +131,7 @@ def test_tags_stream_from_the_simulated_box():
         tagger.stop()
         rest = list(blocks)
         assert set(first.channel.tolist()) == {1, 2, 3, 4} and first.lost == 0
-        assert 0 <= first.time_ps[0] and first.time_ps[-1] < 0.2e12 + 1e5 <= second.time_ps[0] < 0.21e12
+        assert 0 <= first.time_ps[0] and first.time_ps[-1] <= 0.2e12 < 0.2e12 + 1e5 <= second.time_ps[0] < 0.21e12
         rate = bench.world.rates().click_hz.sum()
         assert len(first) == pytest.approx(0.2 * rate, rel=0.05)
         assert all(len(block) for block in rest)

@@ -102,7 +102,7 @@ def test_koheron_echoes_and_prompts():
     assert float(laser.exchange(b"rtact\r\n").split(b"\r\n")[1]) == pytest.approx(8000, rel=1e-3)
     assert world.temperature.value > 29
     laser.fault("over_temperature")
-    assert world.laser_power_w == 0 and int(laser.exchange(b"err\r\n").split(b"\r\n")[1]) & 16
+    assert world.laser_power_w == 0 and int(laser.exchange(b"err\r\n").split(b"\r\n")[1], 16) & 8
 
 
 def test_the_generator_keeps_waveforms():
