@@ -22,8 +22,6 @@ import socket
 import threading
 import time
 
-import numpy as np
-
 from . import bench_file, instruments, simulation
 from .choices import load_choices
 from .datasets.recorder import RunWriter
@@ -34,7 +32,7 @@ from .live import LiveLink
 from .session import Session
 from .settings import nearest, to_table
 
-__all__ = ["Bench", "check", "open"]
+__all__ = ["Bench", "open"]
 
 LIGHT = (PulsedSource, IntensityModulator, Attenuator, OpticalSwitch)       # made safe first, in this order
 
@@ -85,7 +83,7 @@ class Bench:
         For faults: ``lab.simulation.fault("tagger", "stall")``.
     """
 
-    def __init__(self, file, *, simulate=None, session="", seed=None, blockers=()):
+    def __init__(self, file, *, simulate=None, session="", seed=None, blockers=(), _failed=None):
         self.file, self.simulated = file, file.simulate if simulate is None else bool(simulate)
         self.name, self.devices, self.world, self.simulation = session or file.path.name, {}, None, None
         self._blockers, self._closed, self._key = tuple(blockers), False, None
@@ -94,7 +92,12 @@ class Bench:
             if self.simulated:
                 self._simulate(seed)
             for name in file.devices:
-                self.devices[name] = self._connect(name)
+                try:
+                    self.devices[name] = self._connect(name)
+                except (InstrumentError, BadInput) as error:
+                    if _failed is None:
+                        raise
+                    _failed[name] = str(error)           # a dry run goes on
             safe_when_terminated()
         except BaseException:
             self.close()
@@ -125,19 +128,23 @@ class Bench:
         address = self._address(name, entry, options)
         try:
             sibling = next((d for d in self.devices.values() if d.address == address and d.places), None)
-            device = sibling.beside(**options) if sibling is not None else module.connect(
-                address, timeout_s=entry.timeout_s, session=f"{self.name}: {name}", simulated=self.simulated, **options)
-            self.devices[name] = device
-            self._set_up(name, device)
+            try:
+                device = sibling.beside(**options) if sibling is not None else module.connect(
+                    address, timeout_s=entry.timeout_s, session=f"{self.name}: {name}", simulated=self.simulated, **options)
+            except BadInput as error:
+                raise error.at(self.file.where(name)) from None
+            try:
+                self._set_up(name, device)
+            except BaseException:
+                device.close()
+                raise
             return device
         except InstrumentInUse as error:
             error.why = f"{name}: {error.why}"
             raise
         except InstrumentError as error:
             error.why = f"{name} ({entry.driver}): {error.why}"
-            raise type_kept(error) from None
-        except BadInput as error:
-            raise error.at(self.file.where(name)) from None
+            raise
 
     def _address(self, name, entry, options):
         if not self.simulated:
@@ -360,22 +367,16 @@ def _danger(device):
     return next((i for i, kind in enumerate(LIGHT) if kind in device.kinds), len(LIGHT))
 
 
-def type_kept(error):
-    """The error itself, without the prefix of an address that its text has already."""
-    return error
-
-
 def _free_ports(n):
     """The first of `n` neighbouring ports that are free on loopback now."""
-    rng = np.random.default_rng(int.from_bytes(os.urandom(8), "little"))
-    for _ in range(200):
-        first = int(rng.integers(20_000, 60_000))
+    for _ in range(100):
         with contextlib.ExitStack() as held:
             try:
-                for port in range(first, first + n):
+                held.enter_context(first := socket.socket()).bind(("127.0.0.1", 0))
+                for port in range(first.getsockname()[1] + 1, first.getsockname()[1] + n):
                     held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-                return first
-            except OSError:
+                return first.getsockname()[1]
+            except (OSError, OverflowError):
                 continue
     raise InstrumentError("no free ports for the streams of a simulated tagger")
 
@@ -395,44 +396,3 @@ def _end(number, frame):
     instruments.close_all()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
-
-
-# ---------------------------------------------------------------------------------------------------------- dry run
-
-def check(path=None, *, simulate=None):
-    """Connect each device by itself, ask who it is and what it allows, and let it go; nothing is switched on.
-
-    Returns
-    -------
-    dict
-        ``file, simulated, ok, devices``: for each ``name, driver, address, identity, limits, error`` (None: all is well).
-
-    Raises
-    ------
-    BadInput
-        Where the file itself is wrong.
-    """
-    file = bench_file.read(path)
-    rows = []
-    bench = Bench.__new__(Bench)
-    bench.file, bench.simulated = file, file.simulate if simulate is None else bool(simulate)
-    bench.name, bench.devices, bench.world, bench.simulation = "bench-check", {}, None, None
-    bench._blockers, bench._closed, bench._stack = (), False, contextlib.ExitStack()
-    try:
-        if bench.simulated:
-            bench._simulate(None)
-        for name, entry in file.devices.items():
-            row = {"name": name, "driver": entry.driver, "address": entry.address, "identity": None, "limits": {},
-                   "error": None}
-            rows.append(row)
-            try:
-                device = bench.devices[name] = bench._connect(name)
-                row["identity"] = device.identity()
-                row["limits"] = {n: list(p.limits(device)) + [p.unit] for n, p in device.parameters().items()
-                                 if p.set is not None and p.limits(device) != (None, None)}
-            except (InstrumentError, BadInput) as error:
-                row["error"] = str(error)
-    finally:
-        bench.close()
-    return {"file": str(file.path), "simulated": bench.simulated, "ok": not any(row["error"] for row in rows),
-            "devices": rows}

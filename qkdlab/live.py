@@ -58,6 +58,7 @@ class LiveLink:
         self._devices = devices or {"tagger": tagger}
         self._name = next((name for name, device in self._devices.items() if device is tagger), "tagger")
         self._prepare, self._rest, self._record, self._finish = prepare, rest, record, finish
+        self.title = f"live link, {tagger.identity()}"
         self._watch_s, self._ended, self._writer, self._log = watch_s, threading.Event(), None, threading.Lock()
         self.tell = lambda step, **values: None
         self.blocks_taken = self.pauses = 0

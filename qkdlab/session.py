@@ -389,4 +389,4 @@ def _expected(source, state):
 
 def _title(source):
     path = getattr(source, "path", None)
-    return str(path) if path else "simulated link"
+    return getattr(source, "title", None) or (str(path) if path else "simulated link")
