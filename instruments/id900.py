@@ -104,7 +104,7 @@ class Id900(Instrument):
         self._end()
         _, host, _ = scheme_host_port(self._target_address)
         self._target = open_transport(self._target_address, framing=Message(), timeout_s=self.transport.timeout_s,
-                                      identify=lambda transport: "DataLinkTarget" * bool(transport.query("list")))
+                                      identify=lambda transport: "DataLinkTarget")   # no word of its own is documented
         self._stopped.clear()
         self._streams, self._ids = {}, {}
         try:
@@ -113,6 +113,8 @@ class Id900(Instrument):
             self.stretch_s = max(0.2, self.stretch_s)
             for n in self._channels:
                 self.tell(f"RAW{n}:ERRORS:CLEAR")
+                self.tell(f"RAW{n}:REF:LINK NONE")
+                self.tell(f"RAW{n}:STOP:LINK INPU{n}")
                 port = self.places["stream_port"] + n
                 self._streams[n] = PairStream(host, port)
                 self._ids[n] = self._ask_target(f"start-stream --address {scheme_host_port(self.address)[1]} --channel {n}"

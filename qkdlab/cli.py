@@ -78,6 +78,11 @@ def _parser():
     sub.add_argument("--port", type=int, default=0, help="port on loopback (default: a free one)")
     sub.add_argument("--seed", type=int, default=0, help="whole number that fixes its physics (default: 0)")
 
+    sub = command("bench-check", _bench_check, "ask each device of a bench file who it is; nothing is switched on")
+    sub.add_argument("config", metavar="CONFIG.toml", nargs="?", help="the bench (default: the shipped one, simulated)")
+    sub.add_argument("--schema", action="store_true", help="print the JSON schema of bench files, and do nothing else")
+    json_flag(sub)
+
     sub = command("simulate", _simulate, "simulate a link and record it like a real one")
     sub.add_argument("config", metavar="CONFIG.toml", nargs="?", help="the link (default: a link of 50 km)")
     sub.add_argument("-o", "--output", metavar="RUN", help="what to write; must not exist")
@@ -185,6 +190,17 @@ def _serve_device(arguments):
     if arguments.name is None:
         raise BadInput("which device? `qkdlab serve-device --list` names them")
     return command.serve(arguments.name, arguments.port, arguments.seed)
+
+
+def _bench_check(arguments):
+    from . import bench_check, bench_file
+
+    if arguments.schema:
+        print(json.dumps(bench_file.schema(), indent=1))
+        return 0
+    report = bench_check.check(arguments.config)
+    print(json.dumps(report) if arguments.json else bench_check.as_text(report))
+    return 0 if report["ok"] else 2
 
 
 def _simulate(arguments):

@@ -12,6 +12,7 @@ block      time_s, tags, rates_hz (4), qber_test, qber_low, qber_high (None: und
            key_length and signed_length (if stopped now), reason
 reconcile  rounds, leak_bits
 amplify    secret_bits, reason
+device     name, state ("away": the session waits for it, or "back"), message (live links only)
 end        report (what ``qkdlab distill --json`` prints)
 error      message
 ========== ===========================================================================================================
@@ -155,6 +156,8 @@ class Session:
                       "hash_seeds": "expanded from the recording's public seed" if seed else "operating system",
                       "assumptions": _assumed(self.source, seed),
                       "qkdlab": __version__}
+        if hasattr(self.source, "tell"):                 # a live link has something to tell by itself
+            self.source.tell = self._tell
         ends = LocalChannel.pair()
         alice = Alice(self.source.choices, self.agreement, ends[0], draw, provenance)
         bob = Bob(self.agreement, ends[1], draw, provenance)
@@ -386,4 +389,4 @@ def _expected(source, state):
 
 def _title(source):
     path = getattr(source, "path", None)
-    return str(path) if path else "simulated link"
+    return getattr(source, "title", None) or (str(path) if path else "simulated link")

@@ -73,21 +73,22 @@ class Recorder:
     # --------------------------------------------------------------------------------------------------- the thread
 
     def _run(self, width_s, period_s, times, repeated):
-        done = 0
+        done, world = 0, self._device.world
+        begun_ps, period_ps = world.tagger_ps, round(period_s * 1e12) if repeated else 0
         while done < times and not self._stopped.is_set():
             if self._replay:
                 self._send(self._count(self._replay[done % len(self._replay)]))
             else:
-                self._acquire(width_s, math.inf if repeated else self._buffer_tags)
-                if repeated and done + 1 < times and not self._stopped.is_set():
-                    self._device.world.take(period_s - width_s)          # the gap: these clicks nobody sees
+                if gap_s := world.seconds_until(begun_ps + done * period_ps):
+                    world.take(max(gap_s, 1e-9))                         # the gap: these clicks nobody sees
+                self._acquire(begun_ps + done * period_ps, width_s, math.inf if repeated else self._buffer_tags)
             done += 1
         self._device.link.end()
 
-    def _acquire(self, width_s, buffer_tags):
-        """One stretch, perhaps without end, from time 0 on."""
+    def _acquire(self, zero_ps, width_s, buffer_tags):
+        """One stretch, perhaps without end, from time 0 on: all times are by the tagger's own clock."""
         world, held, n = self._device.world, [], 0
-        zero_ps, begun_s = world.tagger_ps, world.clock.now()
+        begun_s = world.clock.now()
         steps = max(1, math.ceil(width_s / _PIECE_S - 1e-9)) if width_s < math.inf else math.inf
         piece_s = width_s / steps if width_s < math.inf else _PIECE_S
         done = 0
@@ -96,7 +97,7 @@ class Recorder:
                 self._stopped.wait(0.02)
                 continue
             start_ps = world.tagger_ps
-            tags = world.take(piece_s)
+            tags = world.take(max(world.seconds_until(zero_ps + round(piece_s * (done + 1) * 1e12)), 1e-9))
             held.append(self._count(self._inputs(tags, start_ps, world.tagger_ps, zero_ps)))
             n, done = n + len(tags), done + 1
             world.clock.sleep(begun_s + piece_s * done - world.clock.now(), self._stopped)

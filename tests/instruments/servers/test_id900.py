@@ -100,10 +100,9 @@ def test_sub_acquisitions_start_at_0_and_leave_a_gap(box):
     twin = World(seed=1, speed=0)
     plugged("keysight_attenuator", twin)
     zero = twin.tagger_ps
-    first = [twin.take(0.05) for _ in range(4)]
-    twin.take(0.01)
-    restart = twin.tagger_ps
-    second = [twin.take(0.05) for _ in range(4)]
+    restart = zero + 210_000_000_000             # by the tagger's own clock, which runs 2 ppm faster than the link's
+    first, second = ([twin.take(twin.seconds_until(begin + i * 50_000_000_000)) for i in range(1, 5)]
+                     for begin in (zero, restart) if begin == zero or twin.take(twin.seconds_until(begin)))
     for got, tags, start in ((parts[0], first, zero), (parts[1], second, restart)):
         expected = np.concatenate([t.time_ps[t.channel == 0] for t in tags]) - start
         assert np.array_equal(got, expected) and got[0] >= 0 and got[-1] < 200_000_000_000 + 10**6
