@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from dialogue import still
 
-from qkdlab import datasets
 from qkdlab.calibration import loss_by_otdr, loss_by_power_meter
+from qkdlab.datasets import sor
 from qkdlab.datatypes import OtdrEvent, OtdrTrace
 from qkdlab.errors import BadInput
-from qkdlab.instruments import exfo_attenuator, thorlabs_pm100
+from qkdlab.instruments import thorlabs_pm100
 from qkdlab.instruments.servers import SimulatedBench
 
 
@@ -40,10 +40,6 @@ def test_the_loss_between_two_places_of_the_world(insertion_db, attenuation_db):
         assert "bent fibre" in loss_by_power_meter(Before(), meter, most_db=1.0, wait=world.clock.sleep).beyond()
 
 
-def test_exfo_is_on_the_menu():
-    assert exfo_attenuator.connect
-
-
 def test_no_light_is_no_loss():
     class Meter:
         def __init__(self, *power):
@@ -69,8 +65,8 @@ def trace(slopes, splices, lengths, noise_db, seed=1, stated=None):
         loss = loss + step * (x > at)
     events = tuple(OtdrEvent(d, step, 0.0, slope, "splice") for d, step, slope in
                    zip(ends, [0.0, *splices, 0.0], [0.0, *slopes], strict=True))
-    return OtdrTrace(x, loss + noise_db * rng.standard_normal(len(x)), 1550.0, 100, 1.468, events, 0.0, ends[-1], stated, None,
-                     -80.0, 3.0, 1, 0)
+    return OtdrTrace(x, loss + noise_db * rng.standard_normal(len(x)), 1550.0, 100, 1.468, events, 0.0, ends[-1], stated,
+                     None, -80.0, 3.0, 1, 0)
 
 
 def test_the_loss_of_a_made_up_fibre():
@@ -87,10 +83,6 @@ def test_real_traces_within_what_the_instruments_state(shared):
     files = sorted((shared / "otdr").glob("*.sor"))
     assert files
     for path in files:
-        found = datasets.menu.get("sor").read(path) if hasattr(datasets, "menu") else None
-        if found is None:
-            from qkdlab.datasets import sor
-
-            found = sor.read(path)
+        found = sor.read(path)
         value = loss_by_otdr(found).values["loss_db"]
         assert found.total_loss_db is None or abs(value.value - found.total_loss_db) < 3 * value.uncertainty
