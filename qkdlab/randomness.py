@@ -165,7 +165,7 @@ def _markov(bits):
     paths = [start[a] + sum(times * step[i, j] for i, j, times in moves if times) for a, moves in (
         (0, ((0, 0, 127),)), (0, ((0, 1, 64), (1, 0, 63))), (0, ((0, 1, 1), (1, 1, 126))),
         (1, ((1, 1, 127),)), (1, ((1, 0, 64), (0, 1, 63))), (1, ((1, 0, 1), (0, 0, 126))))]
-    return min(1.0, max(0.0, -max(paths) / 128))
+    return min(1.0, max(0.0, -float(max(paths)) / 128))
 
 
 class SourcedChoices(Choices):

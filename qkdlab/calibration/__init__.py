@@ -18,10 +18,10 @@ from .loss import loss_by_otdr, loss_by_power_meter
 from .polarisation import polarisation_compensation
 from .record import Calibration, Limit, Value
 from .scan import Stopped
-from .store import Drift, Status, Store, blocker
+from .store import Drift, Status, Store, bench_blockers, blocker
 from .timing import clock_offset, gate_delay
 
-__all__ = ["Calibration", "Drift", "Limit", "Status", "Stopped", "Store", "Value", "bias_lock", "bias_scan", "blocker",
-           "clock_offset", "collect", "dark_counts", "detector_balance", "detector_counter", "gate_delay",
-           "intensity_ratios", "intensity_ratios_from_counts", "loss_by_otdr", "loss_by_power_meter",
+__all__ = ["Calibration", "Drift", "Limit", "Status", "Stopped", "Store", "Value", "bench_blockers", "bias_lock",
+           "bias_scan", "blocker", "clock_offset", "collect", "dark_counts", "detector_balance", "detector_counter",
+           "gate_delay", "intensity_ratios", "intensity_ratios_from_counts", "loss_by_otdr", "loss_by_power_meter",
            "polarisation_compensation", "tagger_counter"]

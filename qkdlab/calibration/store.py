@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import BadInput
 from .record import Calibration
 
-__all__ = ["Drift", "Status", "Store", "blocker"]
+__all__ = ["Drift", "Status", "Store", "bench_blockers", "blocker"]
 
 DUE = 0.8                        # part of its validity after which a calibration is called due: time to make it again
 SLOPE_SIGMAS = 3.0               # a slope below so many of its standard deviations is no drift: 1 in 370 by chance
@@ -174,6 +174,31 @@ def blocker(store, needed, now=None, *, real=False):
         if real and one.calibration.simulated:
             return f"calibration: {one.name} was made with simulated devices: no real key may rest on it"
     return None
+
+
+def bench_blockers(file, *, real):
+    """What a bench file asks for: a blocker over all calibrations that it or one of its devices needs.
+
+    Parameters
+    ----------
+    file : qkdlab.bench_file.BenchFile
+    real : bool
+        As for :func:`blocker`.
+
+    Returns
+    -------
+    tuple of callable
+        For ``Session(..., blockers=...)``; empty where nothing is needed.
+    """
+    wanted = file.tables["calibrations"]
+    needed = tuple(dict.fromkeys([*wanted.needed, *(name for one in file.devices.values() for name in one.calibrations)]))
+    if not needed:
+        return ()
+    if wanted.store is None:
+        reason = f"calibration: {file.path} needs {', '.join(needed)}, but names no folder: [calibrations] store"
+        return (lambda: reason,)
+    store = Store(file.path.parent / wanted.store)
+    return (lambda: blocker(store, needed, real=real),)
 
 
 def _load(path):

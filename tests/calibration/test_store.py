@@ -1,8 +1,10 @@
 import json
+import pathlib
+import types
 
 import pytest
 
-from qkdlab.calibration import Calibration, Limit, Store, Value, blocker
+from qkdlab.calibration import Calibration, Limit, Store, Value, bench_blockers, blocker
 from qkdlab.errors import BadInput
 
 NOW = 1.8e9
@@ -100,3 +102,26 @@ def test_a_falling_value_meets_the_lower_limit_and_one_alone_no_limit(store):
 def test_nonsense_is_refused(wrong):
     with pytest.raises(BadInput):
         one(**wrong)
+
+
+def bench_file(folder, needed=(), store=None, of_device=()):
+    tables = {"calibrations": types.SimpleNamespace(needed=needed, store=store)}
+    return types.SimpleNamespace(path=pathlib.Path(folder) / "bench.toml", tables=tables,
+                                 devices={"box": types.SimpleNamespace(calibrations=of_device)})
+
+
+def test_what_a_bench_file_needs(tmp_path):
+    assert bench_blockers(bench_file(tmp_path), real=True) == ()
+    asked, = bench_blockers(bench_file(tmp_path, needed=("bias",)), real=True)
+    assert "names no folder" in asked()
+    asked, = bench_blockers(bench_file(tmp_path, ("bias",), "kept", ("dark counts",)), real=True)
+    assert "bias was never calibrated" in asked()
+    kept = Store(tmp_path / "kept")
+    import time
+
+    kept.add(one(at=time.time()))
+    assert "dark counts was never calibrated" in asked()
+    kept.add(one(at=time.time(), name="dark counts", simulated=True))
+    assert "simulated devices" in asked()
+    asked, = bench_blockers(bench_file(tmp_path, ("bias",), "kept", ("dark counts",)), real=False)
+    assert asked() is None
