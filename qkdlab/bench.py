@@ -23,6 +23,7 @@ import threading
 import time
 
 from . import bench_file, instruments, simulation
+from .calibration.store import bench_blockers
 from .choices import load_choices
 from .datasets.recorder import RunWriter
 from .errors import BadInput
@@ -357,8 +358,8 @@ class Bench:
         **options
             Of :class:`qkdlab.Session`.
         """
-        if self._blockers:
-            options["blockers"] = (*self._blockers, *options.pop("blockers", ()))
+        needed = bench_blockers(self.file, real=not self.simulated)
+        options["blockers"] = (*self._blockers, *needed, *options.pop("blockers", ()))
         return Session(self.link(archive=archive, **(words or {})), distill, **options)
 
 

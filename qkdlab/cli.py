@@ -135,6 +135,10 @@ def _parser():
     sub.add_argument("--channel", type=int, help="report on this input only (default: all; the summary is the busiest's)")
     json_flag(sub)
 
+    sub = command("randomness", _randomness, "test the bytes of a random source that were kept in a file")
+    sub.add_argument("file", metavar="FILE")
+    json_flag(sub)
+
     sub = command("bench", _bench, "kernel speeds beside their peers on this machine")
     sub.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: all)")
     size = sub.add_mutually_exclusive_group()
@@ -353,6 +357,19 @@ def _characterise(arguments):
     except BadInput as error:
         raise (error if error.where else error.at(arguments.file)) from None
     print(json.dumps(table, allow_nan=False) if arguments.json else characterise_text(arguments.file, table))
+
+
+def _randomness(arguments):
+    from . import randomness
+
+    with open(arguments.file, "rb") as file:
+        data = file.read(randomness.MOST_BYTES)
+    try:
+        found = randomness.assess(data)
+    except BadInput as error:
+        raise error.at(arguments.file) from None
+    print(json.dumps(found, allow_nan=False) if arguments.json else randomness.text(arguments.file, found))
+    return 0 if found["passed"] else 1
 
 
 def _bench(arguments):

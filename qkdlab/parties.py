@@ -19,7 +19,7 @@ import numpy as np
 from . import preamble
 from .accounting import block_bound, efficiency, expected_qber, no_key, only_sent
 from .bits import Bits
-from .choices import LAST_SLOT
+from .choices import LAST_SLOT, refuse_simulated
 from .datatypes import BASES, Bound, DecoyCounts, SecretKey
 from .entropy import entropy
 from .errors import BadInput
@@ -161,6 +161,7 @@ class Alice(_Party):
 
     def __init__(self, choices, agreement, channel, draw=from_system, provenance=()):
         super().__init__(agreement, channel, draw, dict(provenance))
+        refuse_simulated(choices, self.provenance.get("simulated", False))
         self._choices = choices
 
     def serve(self):
@@ -303,20 +304,22 @@ class Bob(_Party):
         self.channel.send("test-errors", counts.errors[:, 1].astype("<i8").tobytes())
         self._keep(sift.sifted(slot, outcome, basis, reply.intensity, code=0), counts, n_slots)
 
-    def distill(self, progress=lambda rounds, leak_bits: None):
+    def distill(self, progress=lambda rounds, leak_bits: None, blocked=None):
         """Turn the present block into key and start the next one.
 
         Parameters
         ----------
         progress : callable
             ``progress(rounds, leak_bits)``, called while Cascade runs.
+        blocked : str, optional
+            Why this block must give no key, whatever its counts say.
 
         Returns
         -------
         BlockReport
         """
         seconds, clock = {}, time.perf_counter()
-        reason = self._give_up_early()
+        reason = blocked or self._give_up_early()
         if reason:
             return self._finish(no_key(self.agreement, self.counts, reason), None, 0, None, seconds, say=True)
         bits, corrected, stats = self._reconcile(progress)
