@@ -12,7 +12,8 @@ import json, pathlib, resource, sys
 from qkdlab import bench, bench_file
 folder, seconds = pathlib.Path(sys.argv[1]), float(sys.argv[2])
 text = bench_file.read().text.replace("seed = 1", "seed = 1\\nspeed = 0").replace(
-    "[devices.tagger]", "[devices.tagger]\\ntimeout_s = 60").replace("[simulation]", "[session]\\nwatch_s = 10\\n[simulation]")
+    "[devices.tagger]", "[devices.tagger]\\ntimeout_s = 60")
+text = text.replace("[simulation]", "[session]\\nwatch_s = 10\\n[simulation]")
 (folder / "bench.toml").write_text(text)
 told, lost, peak = [], 0, []
 with bench.open(folder / "bench.toml") as lab:
