@@ -202,13 +202,22 @@ class Id900(Instrument):
 
     def _end_streams(self):
         """Tell the service that no more is wanted; it sends the end of each stream."""
+        away = None
         for n, number in list(self._ids.items()):
             del self._ids[n]
-            self.tell(f"RAW{n}:SEND OFF")
-            self._ask_target(f"stop --id {number}")
+            self._ask_target(f"stop --id {number}")      # the service is another program: told also where the box is away
+            try:
+                if away is None:
+                    self.tell(f"RAW{n}:SEND OFF")
+            except InstrumentError as error:
+                away = error
+        if away is not None:
+            raise away
 
     def _end(self):
-        if self._target is not None:
+        with self.transport.lock:                        # the reader of the tags and who closes the device both come here
+            if self._target is None:
+                return
             try:
                 self._end_streams()
             except InstrumentError:

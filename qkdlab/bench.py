@@ -21,6 +21,7 @@ import signal
 import socket
 import threading
 import time
+import weakref
 
 from . import bench_file, instruments, simulation
 from .calibration.store import bench_blockers
@@ -87,7 +88,7 @@ class Bench:
     def __init__(self, file, *, simulate=None, session="", seed=None, blockers=(), _failed=None):
         self.file, self.simulated = file, file.simulate if simulate is None else bool(simulate)
         self.name, self.devices, self.world, self.simulation = session or file.path.name, {}, None, None
-        self._blockers, self._closed, self._key = tuple(blockers), False, None
+        self._blockers, self._closed, self._sessions = tuple(blockers), False, weakref.WeakSet()
         self._stack = contextlib.ExitStack()
         try:
             if self.simulated:
@@ -253,6 +254,11 @@ class Bench:
         if self._closed:
             return
         self._closed = True
+        for session in self._sessions:
+            session.stop()
+        for session in self._sessions:
+            if session.running:
+                session.wait(10)                         # it closes its archive; then the devices are let go
         for device in sorted(self.devices.values(), key=_danger):
             with contextlib.suppress(InstrumentError, BadInput):
                 device.close()
@@ -360,7 +366,9 @@ class Bench:
         """
         needed = bench_blockers(self.file, real=not self.simulated)
         options["blockers"] = (*self._blockers, *needed, *options.pop("blockers", ()))
-        return Session(self.link(archive=archive, **(words or {})), distill, **options)
+        session = Session(self.link(archive=archive, **(words or {})), distill, **options)
+        self._sessions.add(session)
+        return session
 
 
 def _danger(device):

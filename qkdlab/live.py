@@ -104,6 +104,10 @@ class LiveLink:
         self.tell("device", name=name, state=state, message=message)
 
     def _gone(self, name):
+        """On the watch's thread: no light for nobody."""
+        if self._rest is not None:
+            with contextlib.suppress(InstrumentError):
+                self._rest()
         if name == self._name:
             with contextlib.suppress(InstrumentError):
                 self.tagger.stop()                       # who waits for its tags waits no longer

@@ -8,6 +8,7 @@ import threading
 import time
 
 import h5py
+import numpy as np
 import pytest
 
 import qkdlab
@@ -132,16 +133,17 @@ def test_the_second_session_is_refused_with_the_name_of_the_first(small):
 
 def test_a_session_is_archived_with_snapshots_and_leaves_no_light(small, tmp_path):
     with bench.open(small) as lab:
-        path, seen = tmp_path / "run.h5", []
+        path, seen, tags = tmp_path / "run.h5", [], []
         session = lab.session(archive=path, words={"operator": "Anna", "purpose": "test"})
+        session.subscribe(lambda event: tags.append(event.values["tags"]) if event.step == "block" else None)
         session.subscribe(lambda event: seen.append((event.step, lab["laser"].known.get("emission", [None])[0])))
         report = session.run(1.0)
-        assert report["simulated"] and report["secret_bits"] == 0 or report["alice_key_sha256"] == report["bob_key_sha256"]
+        assert report["simulated"] and report["alice_key_sha256"] == report["bob_key_sha256"]
         assert ("block", True) in seen and lab.world.laser_power_w == 0 and not lab["attenuator"].shutter_open
         with pytest.raises(BadInput, match="exists already"):
             lab.session(archive=path)
     recording = qkdlab.open(path)
-    assert recording.info["records"] == report["records"] if "records" in report else True
+    assert recording.info["records"] == tags[-1] > 50_000
     with h5py.File(path) as file:
         assert file["bob/finished"][0] == 1
         start, end = (json.loads(bytes(file[f"snapshot/{at}"][:])) for at in ("start", "end"))
@@ -150,7 +152,8 @@ def test_a_session_is_archived_with_snapshots_and_leaves_no_light(small, tmp_pat
         provenance = json.loads(file.attrs["provenance"])
         assert provenance["bench"] == SMALL and provenance["devices"][0]["identity"].startswith("THORLABS")
     again = qkdlab.Session(recording).run()
-    assert again["counts"] == report["counts"] and again["tags"] == report["tags"] if "tags" in report else True
+    clicks, before = (np.array(r["counts"]["clicks"]) for r in (again, report))
+    assert clicks == pytest.approx(before, rel=1e-3, abs=20)              # double clicks are drawn anew
 
 
 @pytest.mark.parametrize("name", ["tagger", "attenuator"])
@@ -171,7 +174,8 @@ def test_a_device_that_vanishes_pauses_the_session_and_it_goes_on(small, tmp_pat
             time.sleep(0.01)
         lab.simulation.fault(name, "stall")
         assert away.wait(30)
-        time.sleep(0.5)
+        while not link.pauses:
+            time.sleep(0.01)
         assert session.running and lab.world.laser_power_w == 0      # paused, and dark
         taken = link.blocks_taken
         lab.simulation.clear(name)
