@@ -172,7 +172,8 @@ def gate(link, width_ps=2000, jitter_ps=300, seconds=0.1):
     curves = named_source("gate_key", "width", "key", "qber")
     worth = figure_frame("What a gate is worth", "share (%)", x_label="width of the gate (ns)",
                          y_range=Range1d(0, 105), x_axis_type="log")
-    legend_above(worth, [("key, of the best one", [worth.line("width", "key", source=curves, color=PALETTE["green"], line_width=2.5)]),
+    legend_above(worth, [("key, of the best one", [worth.line("width", "key", source=curves, color=PALETTE["green"],
+                                                               line_width=2.5)]),
                          ("QBER", [worth.line("width", "qber", source=curves, color=PALETTE["vermillion"],
                                               line_dash=EXPECTED, line_width=2.5)])])
     here = Span(location=1, dimension="height", line_color=PALETTE["grey"], line_width=2)
