@@ -4,6 +4,7 @@
 #define QKD_CASCADE_H
 #include "hot.h"
 #include <stddef.h>
+#include <string.h>
 
 #if defined(__GNUC__)
 #  define qkd_word_parity(x) __builtin_parityll(x)      /* without POPCNT still a few instructions */
@@ -38,6 +39,9 @@ static inline uint64_t qkd_parities(const uint64_t *word, ptrdiff_t n) {
     return out;
 }
 
+/* The lists of words and masks below have room for 7 entries more than n: whole vectors are read and written back, for
+   a masked store is not forwarded to the load that follows it a round later. */
+
 /* Parities of the left (low) halves of n intervals, packed; half is the length of a half.
    The last byte is filled up with zeros. */
 static inline void qkd_halves(const uint64_t *word, const uint64_t *mask, int half, ptrdiff_t n, uint8_t *out) {
@@ -45,10 +49,10 @@ static inline void qkd_halves(const uint64_t *word, const uint64_t *mask, int ha
     const __m128i by = _mm_cvtsi32_si128(half);
     for (ptrdiff_t i = 0; i < n; i += 8) {
         __mmask8 here = n - i < 8 ? (__mmask8)((1 << (n - i)) - 1) : 0xff;
-        __m512i m = _mm512_maskz_loadu_epi64(here, mask + i);
+        __m512i m = _mm512_loadu_si512(mask + i);
         __m512i left = _mm512_and_si512(m, _mm512_srl_epi64(m, by));
-        __m512i ones = _mm512_popcnt_epi64(_mm512_and_si512(left, _mm512_maskz_loadu_epi64(here, word + i)));
-        out[i >> 3] = (uint8_t)_mm512_test_epi64_mask(ones, _mm512_set1_epi64(1));
+        __m512i ones = _mm512_popcnt_epi64(_mm512_and_si512(left, _mm512_loadu_si512(word + i)));
+        out[i >> 3] = (uint8_t)_mm512_mask_test_epi64_mask(here, ones, _mm512_set1_epi64(1));
     }
 #else
     for (ptrdiff_t i = 0; i < n; i += 8) {
@@ -69,9 +73,10 @@ static inline void qkd_narrow(uint64_t *mask, int half, ptrdiff_t n, const uint8
     const __m128i by = _mm_cvtsi32_si128(half);
     for (ptrdiff_t i = 0; i < n; i += 8) {
         __mmask8 here = n - i < 8 ? (__mmask8)((1 << (n - i)) - 1) : 0xff;
-        __m512i m = _mm512_maskz_loadu_epi64(here, mask + i);
+        __m512i m = _mm512_loadu_si512(mask + i);
         __m512i low = _mm512_and_si512(m, _mm512_srl_epi64(m, by));
-        _mm512_mask_storeu_epi64(mask + i, here, _mm512_mask_mov_epi64(_mm512_xor_si512(m, low), left[i >> 3], low));
+        __m512i half_of_m = _mm512_mask_mov_epi64(_mm512_xor_si512(m, low), left[i >> 3], low);
+        _mm512_storeu_si512(mask + i, _mm512_mask_mov_epi64(m, here, half_of_m));
     }
 #else
     for (ptrdiff_t i = 0; i < n; i++) {
@@ -79,6 +84,69 @@ static inline void qkd_narrow(uint64_t *mask, int half, ptrdiff_t n, const uint8
         mask[i] = left[i >> 3] >> (i & 7) & 1 ? low : mask[i] ^ low;
     }
 #endif
+}
+
+/* Bits from bit 64 i + shift of a string on. */
+static inline uint64_t qkd_from(const uint64_t *string, ptrdiff_t i, int shift) {
+    return string[i] >> shift | (string[i + 1] << 1) << (63 - shift);
+}
+
+/* Bit k of the result is the parity of word & the subset's bits from bit k on; n is a multiple of 64, checks at most 32. */
+static inline uint64_t qkd_checks(const uint64_t *word, const uint64_t *subset, ptrdiff_t n, int checks) {
+    uint64_t line = 0;
+#if defined(__VPCLMULQDQ__) && defined(__GFNI__) && defined(__AVX512BW__)
+    /* As polynomials: coefficient 63 + k of a word, its bits reversed, times the subset's 128 bits from its place on. */
+    const __m512i swap = _mm512_broadcast_i32x4(_mm_set_epi64x(0x08090a0b0c0d0e0f, 0x0001020304050607));
+    __m512i low = _mm512_setzero_si512(), high = low;
+    for (ptrdiff_t i = 0; i < n; i += 8) {
+        __m512i bits = _mm512_gf2p8affine_epi64_epi8(_mm512_loadu_si512(word + i), _mm512_set1_epi64(0x8040201008040201), 0);
+        __m512i first = _mm512_loadu_si512(subset + i), next = _mm512_loadu_si512(subset + i + 1);
+        bits = _mm512_shuffle_epi8(bits, swap);
+        low = _mm512_ternarylogic_epi64(low, _mm512_clmulepi64_epi128(bits, first, 0x00),
+                                        _mm512_clmulepi64_epi128(bits, first, 0x11), 0x96);
+        high = _mm512_ternarylogic_epi64(high, _mm512_clmulepi64_epi128(bits, next, 0x00),
+                                         _mm512_clmulepi64_epi128(bits, next, 0x11), 0x96);
+    }
+    uint64_t sums[16], at[3] = {0, 0, 0};
+    _mm512_storeu_si512(sums, low);
+    _mm512_storeu_si512(sums + 8, high);
+    for (int i = 0; i < 8; i += 2) at[0] ^= sums[i], at[1] ^= sums[i + 1], at[2] ^= sums[8 + i];
+    line = (at[0] >> 63 | at[1] << 1) ^ at[2] << 1;
+#else
+    for (int k = 0; k < checks; k++) {
+        uint64_t sum = 0;
+        for (ptrdiff_t i = 0; i < n; i++) sum ^= word[i] & qkd_from(subset, i, k);
+        line |= (uint64_t)qkd_word_parity(sum) << k;
+    }
+#endif
+    return line & (((uint64_t)1 << checks) - 1);
+}
+
+/* Sum (without carry) of each 64 of n words, each word where the subset's bits from bit shift on are set. */
+static inline void qkd_masked_sums(const uint64_t *word, const uint64_t *subset, int shift, ptrdiff_t n, uint64_t *out) {
+    for (ptrdiff_t i = 0; i < n; i += 64) {
+        uint64_t sum = 0;
+        for (ptrdiff_t j = i; j < i + 64; j++) sum ^= word[j] & qkd_from(subset, j, shift);
+        out[i >> 6] = sum;
+    }
+}
+
+/* Copy n words, whole vectors. */
+static inline void qkd_copy(uint64_t *to, const uint64_t *from, ptrdiff_t n) {
+#if defined(__AVX512F__)
+    for (ptrdiff_t i = 0; i < n; i += 8) _mm512_storeu_si512(to + i, _mm512_loadu_si512(from + i));
+#else
+    memcpy(to, from, 8 * (size_t)n);
+#endif
+}
+
+/* Add (without carry) n bytes, singly where they are few: a wider load would wait for bytes that were just written. */
+static inline void qkd_add(uint8_t *to, const uint8_t *from, ptrdiff_t n) {
+    if (n > 16) {
+        for (ptrdiff_t i = 0; i < n; i++) to[i] ^= from[i];
+        return;
+    }
+    for (ptrdiff_t i = 0; i < n; i++) ((volatile uint8_t *)to)[i] ^= from[i];
 }
 
 #define QKD_CORRECTED 0xffffffffu     /* in place of a place: shares no prefix with any */

@@ -4,7 +4,9 @@ class Plan:
     frames: int
     words: int
     most_tiles: int
-    def __init__(self, seed: int, frame_bits: np.ndarray, log_blocks: np.ndarray, checks: int) -> None: ...
+    def __init__(
+        self, seed: int, frame_bits: np.ndarray, log_blocks: np.ndarray, checks: int, sorts: bool = False
+    ) -> None: ...
     def reorder(self, words: np.ndarray, p: int, out: np.ndarray) -> None: ...
 
 class Party:

@@ -1,17 +1,23 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Cascade over packed words: cascade_rounds.pxd has the rounds of one frame, cascade_order.pxd the orders of its bits,
-cascade_errors.pxd the same rounds from the errors alone."""
+"""Cascade over packed words: cascade_state.pxd has what the parties know of one frame, cascade_rounds.pxd its rounds,
+cascade_say.pxd the parities said, cascade_order.pxd the orders of its bits, cascade_errors.pxd the same rounds from the
+errors alone."""
 import numpy as np
 
 from cascade_errors cimport Sparse, make_sparse, run_errors
 from cascade_order cimport Order, draw, fill_order, reorder
-from cascade_rounds cimport (
-    MAX_CHECKS, MAX_PASSES, MAX_TILES, OUT_OF_MEMORY, Keys, Rules, Talk, close_talk, drop_keys, learn, make_keys, make_talk, open_talk,
-    say, take_keys,
+from cascade_rounds cimport learn, open_talk
+from cascade_say cimport say, take_keys
+from cascade_state cimport (
+    MAX_CHECKS, MAX_PASSES, MAX_TILES, OUT_OF_MEMORY, Keys, Rules, Talk, close_talk, drop_keys, make_keys, make_talk,
 )
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
+
+
+cdef extern from "cascade.h" nogil:
+    void add "qkd_add"(uint8_t* to, const uint8_t* from_, Py_ssize_t n)
 
 
 cdef class Plan:
@@ -27,13 +33,16 @@ cdef class Plan:
         log2 of each pass's block size, 0 to 17.
     checks : int, 0 to 32
         Parities of random subsets of the whole frame after the passes.
+    sorts : bool
+        The second pass takes the words in which the first found no error before the others.
     """
     cdef Rules rules
     cdef list tables
     cdef const int64_t[::1] frame_bits
     cdef readonly Py_ssize_t frames, words, most_tiles
 
-    def __cinit__(self, uint64_t seed, const int64_t[::1] frame_bits, const int64_t[::1] log_blocks, int checks):
+    def __cinit__(self, uint64_t seed, const int64_t[::1] frame_bits, const int64_t[::1] log_blocks, int checks,
+                  bint sorts=False):
         cdef uint64_t[::1] subset
         cdef Py_ssize_t f, bits
         cdef int p
@@ -47,6 +56,7 @@ cdef class Plan:
             self.words += (bits + 63) // 64
             self.most_tiles = max(self.most_tiles, (bits + 4095) // 4096)
         self.rules.n_passes, self.rules.n_checks = <int>log_blocks.shape[0], checks
+        self.rules.sorts = sorts
         for p in range(self.rules.n_passes):
             if not 0 <= log_blocks[p] <= 17:
                 raise ValueError(f"block sizes of 2^0 to 2^17 are expected, got 2^{log_blocks[p]}")
@@ -63,17 +73,18 @@ cdef class Plan:
 
     cdef make_order(self, uint64_t seed, Py_ssize_t tiles, int p):
         cdef uint64_t[::1] random = np.empty(64 * tiles, np.uint64)
-        cdef uint16_t[:, ::1] places = np.empty((2, 64 * tiles), np.uint16)
+        cdef uint16_t[:, ::1] places = np.empty((4, 64 * tiles), np.uint16)
         cdef uint8_t[:, ::1] turns = np.empty((2, 64 * tiles), np.uint8)
         cdef Order* order = &self.rules.orders[tiles][p]
         order.place_of, order.column_at = &places[0, 0], &places[1, 0]
+        order.row_of, order.word_at = &places[2, 0], &places[3, 0]
         order.turn_in, order.turn_out = &turns[0, 0], &turns[1, 0]
         self.tables += [places, turns]
         draw(seed, 16 * tiles + p, &random[0], 64 * tiles)
         fill_order(order, &random[0], 64 * tiles)
 
     def reorder(self, const uint64_t[::1] words, int p, uint64_t[::1] out):
-        """Write `words` (whole tiles of a frame of this plan: 64 to 4096 words) in the order of pass `p` >= 1."""
+        """Write `words` (whole tiles of a frame of this plan: 64 to 4096 words) in the order of pass `p` >= 1, not sorted."""
         cdef Py_ssize_t tiles = words.shape[0] // 64
         if not 1 <= tiles <= MAX_TILES or 64 * tiles != words.shape[0] or out.shape[0] != words.shape[0] \
                 or not 1 <= p < self.rules.n_passes or self.rules.orders[tiles][p].place_of == NULL:
@@ -215,8 +226,8 @@ def run(Plan plan not None, const uint64_t[::1] alice, uint64_t[::1] bob, int64_
     cdef int bad
     cdef Talk talk
     cdef Keys of_alice, of_bob
-    cdef uint64_t* said
-    cdef uint64_t* odd
+    cdef uint8_t* said
+    cdef uint8_t* odd
     if alice.shape[0] != plan.words or bob.shape[0] != plan.words or counts.shape[0] != plan.frames \
             or counts.shape[1] != 4:
         raise ValueError(f"{plan.words} words and {plan.frames} x 4 counts are expected")
@@ -225,8 +236,8 @@ def run(Plan plan not None, const uint64_t[::1] alice, uint64_t[::1] bob, int64_
     for f in range(first):
         at += (plan.frame_bits[f] + 63) // 64
     with nogil:
-        said = <uint64_t*>calloc(2 * 64 * most, 8)
-        odd = said + 64 * most
+        said = <uint8_t*>calloc(2 * 64 * most, 8)
+        odd = said + 8 * 64 * most
         bad = said == NULL
         bad |= make_talk(&talk, rules.n_passes, most)
         bad |= make_keys(&of_alice, rules.n_passes, most)
@@ -238,10 +249,9 @@ def run(Plan plan not None, const uint64_t[::1] alice, uint64_t[::1] bob, int64_
             take_keys(&of_alice, &talk, &alice[at])
             take_keys(&of_bob, &talk, &bob[at])
             while talk.asked and not bad:
-                bad = say(&talk, &of_alice, <uint8_t*>said) | say(&talk, &of_bob, <uint8_t*>odd)
-                for i in range((talk.asked + 63) // 64):
-                    odd[i] ^= said[i]
-                learn(&talk, &of_bob, <uint8_t*>odd)
+                bad = say(&talk, &of_alice, said) | say(&talk, &of_bob, odd)
+                add(odd, said, (talk.asked + 7) // 8)
+                learn(&talk, &of_bob, odd)
             bad |= talk.broken
             i = (talk.bits + 63) // 64
             memcpy(&bob[at], of_bob.at[0][0], 8 * i)

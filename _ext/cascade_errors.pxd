@@ -1,3 +1,4 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 # Cascade's rounds from the errors alone (header only, for cascade.pyx).
 #
 # Parities are linear: where the two parties' parities differ is the parity of the errors there, so that what is asked,
@@ -5,9 +6,9 @@
 # each pass grouped by block. Those of an interval share the leading bits of their places; a search that finds error f
 # leaves each other error y of its interval in an interval of length 2^(highest bit of y ^ f). Intervals without errors
 # are never searched and need no memory, and what one search of a phase finds does not depend on the others.
-from cascade_order cimport Order, placed
-from cascade_rounds cimport MAX_PASSES, Rules, subset_from
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from cascade_order cimport Order, placed, sort_words
+from cascade_state cimport MAX_PASSES, Rules, subset_from
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 from words cimport lowest
@@ -41,6 +42,8 @@ cdef struct Sparse:          # one frame
     const uint32_t* at       # [error] its bit, increasing
     uint32_t* left           # errors not corrected when a pass began last
     uint32_t* found          # the errors of one interval, and room to choose among them
+    uint64_t* flipped        # bits that the first pass corrected, if it is followed by a sorted one
+    Order sorted             # the order of that
     Py_ssize_t of_log[LOGS]  # searches of the present phase by log2 of their length
     Py_ssize_t leak_bits, spoken_bytes, rounds, corrected
     uint32_t* memory
@@ -48,7 +51,7 @@ cdef struct Sparse:          # one frame
 
 cdef inline int make_sparse(Sparse* s, const Rules* rules, Py_ssize_t errors, Py_ssize_t tiles) noexcept nogil:
     # Room for frames of so many errors and tiles.
-    cdef Py_ssize_t n = 3 * errors + 32, blocks
+    cdef Py_ssize_t n = 3 * errors + 32 + 2 * 128 * tiles, blocks
     cdef uint32_t* at
     cdef Pass* b
     cdef int p
@@ -57,6 +60,12 @@ cdef inline int make_sparse(Sparse* s, const Rules* rules, Py_ssize_t errors, Py
     s.memory = at = <uint32_t*>calloc(n, 4)
     if at == NULL:
         return -1
+    s.flipped = <uint64_t*>at
+    s.sorted.row_of = <uint16_t*>(at + 128 * tiles)
+    s.sorted.word_at = s.sorted.row_of + 64 * tiles
+    s.sorted.place_of = s.sorted.word_at + 64 * tiles
+    s.sorted.column_at = s.sorted.place_of + 64 * tiles
+    at += 2 * 128 * tiles
     for p in range(rules.n_passes):
         b = &s.passes[p]
         b.log_block = rules.log_block[p]
@@ -162,6 +171,16 @@ cdef inline void list_left(Sparse* s) noexcept nogil:
     s.n_left = k
 
 
+cdef inline const Order* sort_after_first(Sparse* s, const Order* plan, Py_ssize_t bits) noexcept nogil:
+    # The second pass' order by the errors that the first one found.
+    cdef Py_ssize_t i, words = (bits + 63) // 64
+    memset(s.flipped, 0, 8 * words)
+    for i in range(s.n_left):
+        s.flipped[s.at[i] >> 6] |= s.passes[0].left[s.passes[0].slot[i]] == CORRECTED
+    sort_words(&s.sorted, plan, s.flipped, words, (bits + 4095) // 4096)
+    return &s.sorted
+
+
 cdef inline void begin_pass(Sparse* s, const Order* order, Py_ssize_t bits) noexcept nogil:
     # The parities of its blocks are told; the odd ones are searched.
     cdef int p = s.started
@@ -248,6 +267,7 @@ cdef inline void search_check(Sparse* s, Py_ssize_t tiles) noexcept nogil:
 cdef inline void run_errors(Sparse* s, const Rules* rules, const uint32_t* at, Py_ssize_t n, Py_ssize_t bits) noexcept nogil:
     # All rounds of one frame.
     cdef Py_ssize_t i, tiles = (bits + 4095) // 4096
+    cdef const Order* order
     s.at, s.n_left = at, n
     for i in range(n):
         s.left[i] = <uint32_t>i
@@ -260,7 +280,10 @@ cdef inline void run_errors(Sparse* s, const Rules* rules, const uint32_t* at, P
         if s.wrong:
             search_check(s, tiles)
         elif s.started < rules.n_passes:
-            begin_pass(s, &rules.orders[tiles][s.started], 4096 * tiles if s.started else bits)
+            order = &rules.orders[tiles][s.started]
+            if s.started == 1 and rules.sorts:
+                order = sort_after_first(s, order, bits)
+            begin_pass(s, order, 4096 * tiles if s.started else bits)
         elif s.n_checks and not s.checked:
             begin_checks(s)
         else:

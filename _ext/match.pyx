@@ -13,6 +13,10 @@ cdef extern from "match.h" nogil:
         int64_t slot
         uint64_t phase
     cycles_t advance "qkd_advance"(int64_t slot, uint64_t phase, int64_t span, uint64_t rate)
+    Py_ssize_t gate_some "qkd_gate_some"(const int64_t* time, const uint8_t* detector, Py_ssize_t n, const int64_t* delay,
+                                         Py_ssize_t detectors, int64_t start, int64_t slot, uint64_t phase,
+                                         uint64_t rate, uint64_t low, uint64_t width, int64_t* slot_out,
+                                         uint8_t* detector_out, int32_t* counts, int log_bins, Py_ssize_t* kept)
 
 
 cdef int _is_power(Py_ssize_t n, Py_ssize_t least) except -1:
@@ -80,13 +84,15 @@ def histogram(const int64_t[::1] time, const uint8_t[::1] detector, const int64_
             counts[detector[i], (phase + <uint64_t>(time[i] - delay[detector[i]] - start) * rate) >> shift] += 1
 
 
-cdef Py_ssize_t _gate(const int64_t* time, const uint8_t* detector, Py_ssize_t n, const int64_t* delay, int64_t start,
-                      int64_t slot, uint64_t phase, uint64_t rate, uint64_t low, uint64_t width, int64_t* slot_out,
-                      uint8_t* detector_out, int32_t* counts, int log_bins) noexcept nogil:
+cdef Py_ssize_t _gate(const int64_t* time, const uint8_t* detector, Py_ssize_t n, const int64_t* delay,
+                      Py_ssize_t detectors, int64_t start, int64_t slot, uint64_t phase, uint64_t rate, uint64_t low,
+                      uint64_t width, int64_t* slot_out, uint8_t* detector_out, int32_t* counts,
+                      int log_bins) noexcept nogil:
     cdef Py_ssize_t i, kept = 0
     cdef cycles_t at
     cdef uint8_t d                        # read once: what is written could overlap it, for all the compiler knows
-    for i in range(n):
+    for i in range(gate_some(time, detector, n, delay, detectors, start, slot, phase, rate, low, width, slot_out,
+                             detector_out, counts, log_bins, &kept), n):
         d = detector[i]
         at = advance(slot, phase, time[i] - delay[d] - start, rate)
         slot_out[kept] = at.slot          # overwritten by the next tag if this one is not kept
@@ -113,9 +119,43 @@ def gate(const int64_t[::1] time, const uint8_t[::1] detector, const int64_t[::1
         log_bins += 1
     if time.shape[0]:
         with nogil:
-            kept = _gate(&time[0], &detector[0], time.shape[0], &delay[0], start, slot, phase, rate, low, width,
-                         &slot_out[0], &detector_out[0], &counts[0, 0], log_bins)
+            kept = _gate(&time[0], &detector[0], time.shape[0], &delay[0], delay.shape[0], start, slot, phase, rate, low,
+                         width, &slot_out[0], &detector_out[0], &counts[0, 0], log_bins)
     return kept
+
+
+def strays(const int64_t[::1] time, const uint8_t[::1] detector, const int64_t[::1] delay, int64_t start, int64_t slot,
+           uint64_t phase, uint64_t rate, uint64_t low, uint64_t width, int64_t[::1] slot_out, uint8_t[::1] detector_out):
+    """The tags that :func:`gate` does not keep: the slot after whose gate each came, and its detector; how many.
+
+    A tag before the gate of slot ``k`` came after that of ``k - 1``.
+    """
+    cdef Py_ssize_t i, n = time.shape[0], kept = 0
+    cdef cycles_t at
+    _fits(time, detector, delay.shape[0])
+    _holds(slot_out.shape[0], detector_out.shape[0], n)
+    with nogil:
+        for i in range(n):
+            at = advance(slot, phase, time[i] - delay[detector[i]] - start, rate)
+            slot_out[kept] = at.slot - (at.phase < low)
+            detector_out[kept] = detector[i]
+            kept += at.phase - low >= width
+    return kept
+
+
+def blank(const int64_t[::1] slot, const int64_t[::1] busy, int64_t last, int64_t reach, uint8_t[::1] live):
+    """Whether every detector was live: ``live[i]`` is 0 where the last of `busy` before ``slot[i]``, or `last` where none
+    is before it, is at ``slot[i] - reach`` or later. Both sorted. Returns how many are live."""
+    cdef Py_ssize_t i, j = 0, n = slot.shape[0], count = 0
+    _holds(live.shape[0], live.shape[0], n)
+    with nogil:
+        for i in range(n):
+            while j < busy.shape[0] and busy[j] < slot[i]:
+                last = busy[j]
+                j += 1
+            live[i] = last < slot[i] - reach
+            count += live[i]
+    return count
 
 
 cdef inline int64_t _modulo(int64_t a, int64_t b) noexcept nogil:
@@ -126,13 +166,17 @@ cdef inline int64_t _modulo(int64_t a, int64_t b) noexcept nogil:
 def tally(const int64_t[::1] slot, const uint8_t[::1] detector, int32_t[:, ::1] counts):
     """Count clicks by their place in the frame: ``counts[detector, slot mod counts.shape[1]] += 1``."""
     cdef Py_ssize_t i, n = slot.shape[0]
-    cdef int64_t frame = counts.shape[1]
+    cdef int64_t frame = counts.shape[1], begin = 0, within
     _fits(slot, detector, counts.shape[0])
     if not frame:
         raise ValueError("at least one place in a frame is expected")
     with nogil:
         for i in range(n):
-            counts[detector[i], _modulo(slot[i], frame)] += 1
+            within = slot[i] - begin
+            if <uint64_t>within >= <uint64_t>frame:       # not in the frame of the last click: seldom, so divide
+                within = _modulo(slot[i], frame)
+                begin = slot[i] - within
+            counts[detector[i], within] += 1
 
 
 def place(const int64_t[::1] slot, const uint8_t[::1] detector, const int64_t[::1] offset, int64_t frame_slots,
@@ -143,7 +187,7 @@ def place(const int64_t[::1] slot, const uint8_t[::1] detector, const int64_t[::
     ``score[on]`` counts the clicks whose place in the frame is inside `pattern`, by the value (0 or 1) found there.
     """
     cdef Py_ssize_t i, n = slot.shape[0], kept = 0, pattern_slots = pattern.shape[0]
-    cdef int64_t at, within
+    cdef int64_t at, within, begin = 0
     _fits(slot, detector, offset.shape[0])
     _holds(slot_out.shape[0], detector_out.shape[0], n)
     if frame_slots < 1 or not all_below(pattern, score.shape[0]):
@@ -151,7 +195,10 @@ def place(const int64_t[::1] slot, const uint8_t[::1] detector, const int64_t[::
     with nogil:
         for i in range(n):
             at = slot[i] + offset[detector[i]]
-            within = _modulo(at, frame_slots)
+            within = at - begin
+            if <uint64_t>within >= <uint64_t>frame_slots:
+                within = _modulo(at, frame_slots)
+                begin = at - within
             slot_out[kept] = at
             detector_out[kept] = detector[i]
             kept += (within >= header_slots) & (at >= 0)

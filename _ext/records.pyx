@@ -44,6 +44,8 @@ cdef extern from "records.h" nogil:
     enum: RUN "QKD_RUN"
     uint32_t any_special "qkd_any_special"(const uint32_t* record)
     void photon_run "qkd_photon_run"(const uint32_t* record, int64_t offset, int64_t* ticks, uint8_t* channel)
+    Py_ssize_t overflow_run "qkd_overflow_run"(const uint32_t* record, int64_t period, uint32_t counts, int64_t* offset,
+                                               int64_t* overflows, int64_t* ticks, uint8_t* channel)
 
 
 cdef int _fit(const int64_t[::1] state, int64_t limit, Py_ssize_t n, Py_ssize_t a, Py_ssize_t b, Py_ssize_t c) except -1:
@@ -89,13 +91,16 @@ cdef inline Py_ssize_t _mixed_run(const uint32_t* record, int64_t period, uint32
 
 cdef Py_ssize_t _hydraharp_t2(const uint32_t* record, Py_ssize_t n, int64_t period, uint32_t counts, int64_t limit,
                               int64_t* state, int64_t* ticks, uint8_t* channel, Py_ssize_t* used) noexcept nogil:
-    cdef Py_ssize_t i = 0, k = 0
+    cdef Py_ssize_t i = 0, k = 0, more
     cdef uint32_t r, count
     # A run advances by less than RUN * 2^25 * 2^25 = 2^54: below this mark it cannot pass the limit.
     cdef int64_t mark = limit - (<int64_t>1 << 54)
     while i + RUN <= n and state[OFFSET] <= mark:
         if any_special(record + i):
-            k += _mixed_run(record + i, period, counts, state, ticks + k, channel + k)
+            more = overflow_run(record + i, period, counts, &state[OFFSET], &state[OVERFLOWS], ticks + k, channel + k)
+            if more < 0:
+                more = _mixed_run(record + i, period, counts, state, ticks + k, channel + k)
+            k += more
         else:
             photon_run(record + i, state[OFFSET], ticks + k, channel + k)
             k += RUN

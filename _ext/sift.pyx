@@ -3,6 +3,11 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from words cimport popcount, pext
 
+cdef extern from "sift.h" nogil:
+    Py_ssize_t select_entries "qkd_select"(const uint8_t* basis, uint8_t code, const int64_t* slot, const uint8_t* bit,
+                                           const uint8_t* intensity, Py_ssize_t n, int64_t* slot_out, uint64_t* words,
+                                           uint8_t* intensity_out, int* good)
+
 
 cdef void _compress(const uint64_t* words, const uint64_t* mask, Py_ssize_t n, uint64_t* out) noexcept nogil:
     # out must be zeroed and hold one word more than the result needs.
@@ -34,17 +39,22 @@ def compress(const uint64_t[::1] words, const uint64_t[::1] mask, uint64_t[::1] 
 
 
 def select(const uint8_t[::1] basis, uint8_t code, const int64_t[::1] slot, const uint8_t[::1] bit,
-           const uint8_t[::1] intensity, int64_t[::1] slot_out, uint8_t[::1] bit_out, uint8_t[::1] intensity_out):
-    """Write slot, bit and intensity of each entry whose basis is `code`; return how many. All are equally long."""
-    cdef Py_ssize_t i, n = basis.shape[0], k = 0
-    if not n == slot.shape[0] == bit.shape[0] == intensity.shape[0] or not n == slot_out.shape[0] == bit_out.shape[0] \
-            or intensity_out.shape[0] != n:
+           const uint8_t[::1] intensity, int64_t[::1] slot_out, uint64_t[::1] words, uint8_t[::1] intensity_out):
+    """Write slot, bit (packed, into zeros) and intensity of each entry whose basis is `code`. All are equally long.
+
+    Returns ``(kept, good)``: how many, and whether slots increase strictly from 0 on, bits and bases are 0 or 1, and
+    intensities at most 7.
+    """
+    cdef Py_ssize_t n = basis.shape[0], kept = 0
+    cdef int good = 1
+    if not n == slot.shape[0] == bit.shape[0] == intensity.shape[0] or not n == slot_out.shape[0] == intensity_out.shape[0] \
+            or words.shape[0] != (n + 63) // 64:
         raise ValueError(f"{n} entries, and room for as many, are expected")
-    with nogil:
-        for i in range(n):                 # bases are random: what is written is overwritten if it is not kept
-            slot_out[k], bit_out[k], intensity_out[k] = slot[i], bit[i], intensity[i]
-            k += basis[i] == code
-    return k
+    if n:
+        with nogil:
+            kept = select_entries(&basis[0], code, &slot[0], &bit[0], &intensity[0], n, &slot_out[0], &words[0],
+                                  &intensity_out[0], &good)
+    return kept, good != 0
 
 
 cdef Py_ssize_t _encode(const int64_t* slots, Py_ssize_t n, uint8_t* out, Py_ssize_t room,

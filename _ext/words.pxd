@@ -1,3 +1,4 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 # Inline operations shared by the kernels (header only: no import between extensions at run time).
 from libc.stdint cimport uint8_t, uint64_t
 

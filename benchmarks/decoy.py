@@ -5,7 +5,7 @@ import numpy as np
 from qkdlab.benchmarks.measure import Case, Peer
 from qkdlab.proofs import keylength
 from qkdlab.proofs.optimise import evaluate
-from qkdlab.simulation.link_model import LinkModel
+from qkdlab.simulation.link_model import LIM2014
 
 __all__ = ["cases"]
 
@@ -13,7 +13,7 @@ __all__ = ["cases"]
 def cases(size):
     """Intensities, probabilities and basis bias at 20 dB; the peer is the analysis that proves a block's bound."""
     n = 20_000 if size == "quick" else 100_000
-    link, settings = LinkModel(loss_db=20.0), _grid(n)
+    link, settings = LIM2014.over(20), _grid(n)
     trials = evaluate(link, settings, n_pulses=1e10)
     yield Case("decoy bound", "settings", n / 1e6, lambda: evaluate(link, settings, n_pulses=1e10),
                (Peer("lim2014", lambda: lambda: one_by_one(settings[:50]), 50e-6),), goal=2,

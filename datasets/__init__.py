@@ -10,7 +10,8 @@ where `SIGNATURE` is empty or not enough, ``recognises(head, size, path) -> bool
 that begins with `head` (its first :data:`HEAD_BYTES`) can be one of these, judged by what it holds; the ending of
 `path` may decide where the bytes fit two formats; and, where files can be written, ``SUFFIX`` and
 ``write(path, blocks)``, and ``keep(recording)``: the settings of ``write`` that the recording it comes from decides.
-A format whose ``GENERAL`` is true steps back where another recognises the file (a table of numbers can be many things).
+A format whose ``GENERAL`` is true steps back where another recognises a file that is not called by its ``SUFFIX`` (a
+table of numbers can be many things).
 What files of a format do not say (a tick, a reference period) are keyword arguments of its ``read``; where several files
 in a folder are one recording, ``read_folder(path)`` opens them.
 """
@@ -19,6 +20,7 @@ import functools
 import pathlib
 
 from qkdlab.datasets import folder
+from qkdlab.datasets.follow import follow
 from qkdlab.datasets.newfile import refuse_existing
 from qkdlab.datasets.recording import Recording, Tally
 from qkdlab.datatypes import DistillSettings
@@ -26,7 +28,8 @@ from qkdlab.errors import BadInput
 from qkdlab.registry import Registry
 from qkdlab.settings import nearest
 
-__all__ = ["FORMATS", "HEAD_BYTES", "DistillSettings", "Recording", "Tally", "convert", "inspect", "open", "writer"]
+__all__ = ["FORMATS", "HEAD_BYTES", "DistillSettings", "Recording", "Tally", "convert", "follow", "inspect", "open",
+           "writer"]
 
 FORMATS = Registry("qkdlab.datasets", need="SIGNATURE")
 HEAD_BYTES = 4096
@@ -108,8 +111,10 @@ def _candidates(head, size, path):
               if module.SIGNATURE and head.startswith(module.SIGNATURE)}
     fits = {name: module for name, module in (signed or _modules()).items()
             if hasattr(module, "recognises") and module.recognises(head, size, path)}
-    special = {name: module for name, module in fits.items() if not getattr(module, "GENERAL", False)}
-    return special or fits or signed
+    general = {name: module for name, module in fits.items() if getattr(module, "GENERAL", False)}
+    special = {name: module for name, module in fits.items() if name not in general}
+    called = {name: module for name, module in general.items() if path.suffix.lower() == module.SUFFIX}
+    return called or special or fits or signed
 
 
 @functools.cache
@@ -201,7 +206,7 @@ def _left_out(recording, tally, lost, settings):
     return left
 
 
-def writer(form, path, link, distill=None, public_seed=None):
+def writer(form, path, link, distill=None, public_seed=None, about=None):
     """A recorder for a link: a context manager with ``append(tags)``.
 
     Parameters
@@ -216,9 +221,13 @@ def writer(form, path, link, distill=None, public_seed=None):
     distill : DistillSettings, optional
     public_seed : bytes, optional
         32 bytes.
+    about : dict, optional
+        What else a run of one file notes: ``operator, purpose, notes, parents, snapshot, provenance``.
     """
     kinds = {"h5": _modules()["run"].RunWriter, "ptu": folder.FolderWriter}
     if form not in kinds:
         raise BadInput(f"unknown form of a recording; {nearest(form, kinds)}", field="form", value=form)
+    if about and form != "h5":
+        raise BadInput("only a run of one file (h5) has a place for this", field=next(iter(about)))
     return kinds[form](path, source=link.source, sync=link.sync, receiver=link.receiver, choices=link.choices,
-                       simulated=link.simulated, distill=distill, public_seed=public_seed)
+                       simulated=link.simulated, distill=distill, public_seed=public_seed, **(about or {}))

@@ -223,13 +223,11 @@ def _value(value, column, where, name):
         fine = not isinstance(value, bool) and math.isfinite(number) and number >= 0
     except (TypeError, ValueError, OverflowError):
         fine = False
-    if fine and column in ("sent", "detections", "errors"):
+    counted = column in ("sent", "detections", "errors")
+    if fine and counted:
         fine = number < 2**63 and number == int(number) and (isinstance(number, int) or number <= 2**53)
-        kind = "a whole number of at least 0"
-    else:
-        kind = "a number of at least 0"
     if not fine:
-        raise BadInput(f"{kind} is expected", where=where, field=name, value=value)
+        raise BadInput(f"a {'whole ' * counted}number of at least 0 is expected", where=where, field=name, value=value)
     return float(number) if column in ("intensity", "probability") else int(number)
 
 

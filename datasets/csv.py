@@ -16,6 +16,7 @@ from qkdlab.datasets.blocks import LONGEST_LINE, NumberLines, opened
 from qkdlab.datasets.columns import UNITS_PS, Columns, find, knows, to_tags
 from qkdlab.datasets.newfile import new_file
 from qkdlab.datasets.recording import Recording
+from qkdlab.datatypes import TimeTags
 from qkdlab.errors import BadInput
 
 __all__ = ["SIGNATURE", "SUFFIX", "read", "recognises", "write"]
@@ -141,7 +142,7 @@ def _layout(path, unit):
         columns, skipped, head = find(names, where, unit), skipped + 1, head[1:]
     if head and not head[-1].endswith(b"\n"):
         head = head[:-1]
-    whole = all(WHOLE.fullmatch(field) for line in head if line.strip() for field in _cut(_text(line), separator)[0])
+    whole = all(WHOLE.fullmatch(field.strip()) for line in map(_text, head) if line for field in line.split(separator))
     return _Layout(path, names, separator, columns, skipped, whole)
 
 
@@ -202,15 +203,18 @@ class _MixedLines:
     def _tags(self, lines, first):
         kept = [line for line in lines if line]
         if not kept:
-            return to_tags(np.empty(0, np.int64), np.empty(0, np.int64), self.layout.columns, where=self.path)
+            return TimeTags(np.empty(0), np.empty(0))
         try:
             fields = [_cut(line, self.layout.separator)[0] for line in kept]
             if any(len(row) != len(self.layout.names) for row in fields):
                 raise ValueError
-            times, channels = ([row[i] for row in fields] for i in self.layout.use)
-            kind = np.int64 if all(map(WHOLE.fullmatch, times)) else np.float64
-            return to_tags(np.array(times).astype(kind), np.array(channels).astype(np.int64), self.layout.columns,
-                           where=self.path)
+            times, channels = (np.array([row[i] for row in fields]) for i in self.layout.use)
+            channels, time_ps = channels.astype(np.int64), np.empty(len(kept), np.int64)
+            whole = np.array([WHOLE.fullmatch(time) is not None for time in times])
+            for part, kind in ((whole, np.int64), (~whole, np.float64)):
+                tags = to_tags(times[part].astype(kind), channels[part], self.layout.columns, where=self.path)
+                time_ps[part] = tags.time_ps
+            return TimeTags(time_ps, channels)
         except (ValueError, OverflowError):
             raise self._wrong(lines, first) from None
 

@@ -9,6 +9,8 @@ the timestamp.
 import contextlib
 import datetime
 import pathlib
+import re
+from fractions import Fraction
 
 import numpy as np
 
@@ -26,6 +28,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SUFFIX = ".hdf5"
 
 CHUNK = 1 << 14
+EXACT = "qkdlab_ps"               # our attribute of a unit: the fraction of ps that its float64 of seconds rounds
 ONE_PULSE = 1e-9                  # relative: the timestamps unit is the period of the laser
 FORMAT = {"format_name": "Photon-HDF5", "format_version": "0.5", "format_url": "http://photon-hdf5.org/"}
 TITLES = {
@@ -128,10 +131,15 @@ def _stored(array):
 
 
 def _seconds(data, name, path):
-    """A unit in s as exact ps."""
+    """A unit in s as exact ps: as our own files note it, else as the float says."""
     value = _number(data, name)
     if value is None or not 1e-15 <= value <= 1e3:
         raise BadInput("a unit from 10^-15 to 10^3 s is expected", where=path, field=f"photon_data/{name}", value=value)
+    noted = _text(data[name].attrs.get(EXACT))
+    if noted is not None and re.fullmatch(r"\d{1,40}(/[1-9]\d{0,40})?", noted):
+        unit = Fraction(noted)
+        if abs(unit / Fraction(value) / 10**12 - 1) < Fraction(1, 10**12):
+            return unit
     return exact(value * 1e12)
 
 
@@ -269,7 +277,7 @@ def write(path, blocks, *, tick_ps=1, bin_ps=None, counts_pulses=False, origin="
             for block in blocks:
                 stamps = block.sync if bin_ps is not None else _ticks(block.time_ps, int(tick_ps), path)
                 last = _append(arrays, stamps, block, last, path)
-            _describe(file, float(tick_ps) * 1e-12, bin_ps, counts_pulses, origin, description, path)
+            _describe(file, tick_ps, bin_ps, counts_pulses, origin, description, path)
             photons = len(arrays["timestamps"])
     except BaseException:
         path.unlink(missing_ok=True)
@@ -309,8 +317,9 @@ def _append(arrays, stamps, block, last, path):
     return int(stamps[-1])
 
 
-def _describe(file, unit_s, bin_ps, counts_pulses, origin, description, path):
+def _describe(file, unit_ps, bin_ps, counts_pulses, origin, description, path):
     """What the format asks for beside the arrays."""
+    unit_s = float(unit_ps) * 1e-12
     stamps = file["photon_data/timestamps"]
     span = (int(stamps[-1]) - int(stamps[0])) * unit_s if len(stamps) else 0.0
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -332,6 +341,9 @@ def _describe(file, unit_s, bin_ps, counts_pulses, origin, description, path):
     fields |= {"provenance/filename": origin or path.name}
     for name, value in fields.items():
         file[name] = np.bytes_(value.encode()) if isinstance(value, str) else value
+    for name, value in (("timestamps_specs/timestamps_unit", unit_ps), ("nanotimes_specs/tcspc_unit", bin_ps)):
+        if value is not None:
+            file[f"photon_data/{name}"].attrs[EXACT] = np.bytes_(str(Fraction(value)))
     for name, value in FORMAT.items():
         file.attrs[name] = np.bytes_(value)
     for name, title in TITLES.items():

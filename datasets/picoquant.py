@@ -2,7 +2,8 @@
 
 import os
 import struct
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -95,6 +96,12 @@ class RecordStream:
     layout: Layout
     unit_ps: Fraction             # T2: tick; T3: sync period
     bin_ps: Fraction = Fraction(0)
+    promised: Callable | None = None      # records that the header promises now; 0: it does not say
+    waiting: Callable | None = None       # while the file grows: see qkdlab.datasets.follow
+
+    def following(self, waiting):
+        """The same, going on while the file grows."""
+        return replace(self, waiting=waiting)
 
     @property
     def synced(self):
@@ -118,9 +125,9 @@ class RecordStream:
         try:
             with open(self.path, "rb") as file:
                 left = max(os.fstat(file.fileno()).st_size - self.start, 0) // RECORD_BYTES
-                records = np.empty(min(block_tags, left), np.uint32)
+                records = np.empty(block_tags if self.waiting else min(block_tags, left), np.uint32)
                 file.seek(self.start)
-                while got := file.readinto(records) // RECORD_BYTES:
+                for got in self._fills(file, records, tally):
                     photons, used = self._decode(records[:got], state)
                     self._count(tally, state, used)
                     if len(photons[0]):
@@ -133,6 +140,32 @@ class RecordStream:
             raise BadInput(error.strerror or str(error), where=self.path) from None
         if unknown := int(state[4]):
             tally.warnings.append(f"{unknown} special records have no meaning in the {self.layout.name} layout")
+
+    def _fills(self, file, records, tally):
+        """Fill `records` again and again; how many of them each time."""
+        while True:
+            count = file.readinto(records)
+            got, rest = divmod(count, RECORD_BYTES)
+            if got:
+                yield got
+            if self.waiting is None and not got:
+                return
+            if self.waiting is None or count == records.nbytes:
+                continue
+            file.seek(-rest, os.SEEK_CUR)              # a part of a record waits for its rest
+            if not self._goes_on(file, tally):
+                if rest:
+                    tally.damaged(f"the file ends inside a record: {rest} of {RECORD_BYTES} bytes at byte {file.tell()}")
+                return
+
+    def _goes_on(self, file, tally):
+        """Wait at the present end of a growing file; whether to look again."""
+        size = os.fstat(file.fileno()).st_size
+        if size < file.tell():
+            raise BadInput("the file became shorter while it was followed", where=f"{self.path}: byte {size}")
+        if 0 < (self.promised() if self.promised else 0) <= tally.records:
+            return False
+        return self.waiting(size)
 
     def _decode(self, records, state):
         """Photons of one block (ticks or sync numbers, dtimes, channels), and how many of its records were used."""

@@ -76,10 +76,17 @@ def read(path):
         raise BadInput("a number of records is expected", where=path, field="TTResult_NumberOfRecords", value=promised)
     records, warnings, complete = promise(path, start, promised)
     rate = tags.get("TTResult_SyncRate")
-    return Recording("ptu", path, RecordStream(path, start, layout, unit, bin_ps), unit if layout.mode == 2 else bin_ps,
+    return Recording("ptu", path, RecordStream(path, start, layout, unit, bin_ps, lambda: _promised(path)),
+                     unit if layout.mode == 2 else bin_ps,
                      rate if isinstance(rate, int | float) and math.isfinite(rate) else None,
                      {"records": records, "layout": layout.name, "tags": tags}, warnings, complete,
                      tick_ps=unit if layout.mode == 2 else 1)
+
+
+def _promised(path):
+    """Records that the header speaks of by now: the recorder fills this in at its end."""
+    promised = read_header(path)[0].get("TTResult_NumberOfRecords", 0)
+    return promised if isinstance(promised, int) else 0
 
 
 def read_header(path):

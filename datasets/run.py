@@ -1,16 +1,20 @@
 """A run: one HDF5 file with the public settings, Alice's record, Bob's tags and where it all came from.
 
-Layout (version 1)::
+Layout (version 2)::
 
-    /                attributes: qkdlab = "run", version = 1, created, versions (JSON), provenance (JSON),
+    /                attributes: qkdlab = "run", version = 2, created, versions (JSON), provenance (JSON),
                      and where known: source, synchronisation, receiver, distill (JSON), simulated, public_seed (hex)
-    /bob             attribute tick_ps
-    /bob/time_ps     int64, chunked, shuffled, compressed
-    /bob/channel     uint8, likewise
-    /bob/block_end   int64: number of tags after each block. What lies beyond the last entry does not count.
-    /bob/lost        int64: clicks that the tagger lost within each block
-    /bob/finished    uint8 (1,): 1 once the recording was closed in order
+    /meta            attributes: run_id (UUID version 7), parents (JSON), surroundings (JSON: machine, commit), operator,
+                     purpose, notes
+    /meta/closed     JSON as bytes: closed (time), content_sha256, tags; empty where the recording was cut short
+    /snapshot/start  JSON as bytes: instrument to its settings; likewise /snapshot/end
+    /log             JSON as bytes, one line an event
+    /bob             attribute tick_ps, and the tags: see :mod:`qkdlab.datasets.tagstore`
+    /bob/finished    int64 (1,): number of tags once the recording was closed in order, -1 before
     /alice           attribute kind, and the fields of :mod:`qkdlab.datasets.alice`
+    /results/ID      JSON text: what an analysis gave (ID sorts by time); attributes settings_sha256, created
+
+Of version 1, which is read as well, /bob held plain times and there was no /meta, /snapshot, /log and /results.
 
 A run never holds a secret key, nor any part of one: lengths, hashes and ids only. Alice's raw choices are in it, as the
 recorded input of a replay in the lab: such a file is to be kept like the raw key of that link.
@@ -20,18 +24,15 @@ one, and others may read while it grows. After a crash other HDF5 tools want ``h
 """
 
 import contextlib
-import datetime
+import copy
 import json
-import math
 import pathlib
-import platform
+import time
 
-import numpy as np
-
-import qkdlab
 from qkdlab.datasets import alice, photon_hdf5
-from qkdlab.datasets.newfile import refuse_existing
+from qkdlab.datasets.recorder import VERSION, RunWriter
 from qkdlab.datasets.recording import Recording
+from qkdlab.datasets.tagstore import FirstVersionReader, TagReader, stored
 from qkdlab.datatypes import (
     DistillSettings,
     ReceiverSettings,
@@ -40,143 +41,27 @@ from qkdlab.datatypes import (
     TimeTags,
 )
 from qkdlab.errors import BadInput
-from qkdlab.settings import from_table, to_table
+from qkdlab.settings import from_table
 
-__all__ = ["SIGNATURE", "SUFFIX", "RunWriter", "keep", "read", "recognises", "write"]
+__all__ = ["SIGNATURE", "SUFFIX", "RunWriter", "keep", "opened", "read", "recognises", "write"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SUFFIX = ".h5"
 
-VERSION = 1
-CHUNK_TAGS = 1 << 14              # small, as a flush writes the chunk it is in once more
+READERS = {1: FirstVersionReader, VERSION: TagReader}
 SETTINGS = {"source": SourceSettings, "synchronisation": SynchronisationSettings, "receiver": ReceiverSettings,
             "distill": DistillSettings}
+MOST_MISSED = 100                                      # times that a reader finds the tail used anew: 2 s
 ATTRIBUTE = {"synchronisation": "sync"}                # where the name in the file is not that of the Recording
-
-
-class RunWriter:
-    """Records a run, as a context manager: ``writer.append(tags)`` for each block.
-
-    Parameters
-    ----------
-    path : path-like
-        Must not exist.
-    source, sync, receiver, distill : settings, optional
-    choices : object, optional
-        Alice's record, one of the kinds in :mod:`qkdlab.choices`.
-    simulated : bool, optional
-    public_seed : bytes, optional
-        32 bytes known to both parties, from which the hash seeds of a replay are expanded.
-    tick_ps : int or float
-        Of the tagger.
-    provenance : dict, optional
-        What else is to be known of the run: plain values (instruments, their settings, names). No key material.
-    created : str, optional
-        ISO 8601; absent: now.
-    ordered : bool
-        False: take tags in the order in which a faulty tagger gave them.
-
-    Raises
-    ------
-    BadInput
-        Where the path exists, or a value does not fit.
-    """
-
-    def __init__(self, path, *, source=None, sync=None, receiver=None, distill=None, choices=None, simulated=None,
-                 public_seed=None, tick_ps=1, provenance=None, created=None, ordered=True):
-        if public_seed is not None and (not isinstance(public_seed, bytes) or len(public_seed) != 32):
-            raise BadInput("32 bytes are expected", field="public_seed")
-        if choices is not None and source is None:
-            raise BadInput("Alice's record means nothing without the source's settings", field="source")
-        self.path, self.tags = pathlib.Path(path), 0
-        self._alice = None if choices is None else alice.to_fields(choices)
-        self._settings = {"source": source, "synchronisation": sync, "receiver": receiver, "distill": distill}
-        self._attributes = {"created": created or datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                            "provenance": json.dumps(provenance or {}, sort_keys=True)}
-        if simulated is not None:
-            self._attributes["simulated"] = bool(simulated)
-        if public_seed is not None:
-            self._attributes["public_seed"] = public_seed.hex()
-        self._tick = tick_ps
-        self._last_ps, self._ordered, self._finished = None, ordered, True
-
-    def __enter__(self):
-        import h5py
-
-        refuse_existing(self.path)
-        self._file = h5py.File(self.path, "x", libver="latest")       # single-writer mode needs the newest layout
-        try:
-            self._begin(h5py)
-        except BaseException:
-            self._file.close()
-            self.path.unlink()
-            raise
-        return self
-
-    def _begin(self, h5py):
-        file, packed = self._file, {"shuffle": True, "compression": "gzip", "compression_opts": 1}
-        file.attrs["qkdlab"], file.attrs["version"] = "run", VERSION
-        file.attrs["versions"] = json.dumps({
-            "qkdlab": qkdlab.__version__, "python": platform.python_version(), "numpy": np.__version__,
-            "h5py": h5py.__version__, "hdf5": h5py.version.hdf5_version})
-        for name, value in self._attributes.items():
-            file.attrs[name] = value
-        for name, settings in self._settings.items():
-            if settings is not None:
-                file.attrs[name] = json.dumps(to_table(settings))
-        bob = file.create_group("bob")
-        bob.attrs["tick_ps"] = float(self._tick)
-        for name, kind in (("time_ps", "<i8"), ("channel", "u1")):
-            bob.create_dataset(name, (0,), kind, maxshape=(None,), chunks=(CHUNK_TAGS,), **packed)
-        for name in ("block_end", "lost"):
-            bob.create_dataset(name, (0,), "<i8", maxshape=(None,), chunks=(512,))
-        bob.create_dataset("finished", data=np.zeros(1, np.uint8))
-        if self._alice is not None:
-            group = file.create_group("alice")
-            group.attrs["kind"] = self._alice["kind"]
-            for name in self._alice.keys() - {"kind"}:
-                value = np.asarray(self._alice[name])
-                group.create_dataset(name, data=value, **(packed if value.ndim and len(value) > 512 else {}))
-        file.flush()
-        file.swmr_mode = True
-
-    def append(self, tags):
-        """Add a block and flush it to disk: times non-decreasing, also from block to block."""
-        times, bob = tags.time_ps, self._file["bob"]
-        if len(times) and self._ordered:
-            if (times[1:] < times[:-1]).any() or (self._last_ps is not None and times[0] < self._last_ps):
-                raise BadInput("times must not step back", where=self.path, field="time_ps")
-            self._last_ps = int(times[-1])
-        self.tags += len(tags)
-        _extend(bob["time_ps"], times)
-        _extend(bob["channel"], tags.channel)
-        self._file.flush()
-        # Only now does the block count: a reader goes by the last end.
-        _extend(bob["lost"], np.array([tags.lost]))
-        _extend(bob["block_end"], np.array([self.tags]))
-        self._file.flush()
-
-    def abandon(self):
-        """Leave the run as a program that died would: what was appended counts, but it was not closed in order."""
-        self._finished = False
-
-    def __exit__(self, *exception):
-        if exception[0] is None and self._finished:
-            self._file["bob"]["finished"][0] = 1
-        self._file.close()
-
-
-def _extend(dataset, values):
-    if len(values):
-        start = len(dataset)
-        dataset.resize((start + len(values),))
-        dataset[start:] = values
 
 
 def keep(recording):
     """Settings of :func:`write` that another recording decides."""
     names = ("source", "sync", "receiver", "distill", "choices", "simulated", "public_seed", "tick_ps")
-    return {name: getattr(recording, name) for name in names}
+    kept = {name: getattr(recording, name) for name in names}
+    meta = recording.info.get("meta", {})
+    return kept | {name: meta[name] for name in ("operator", "purpose", "notes") if meta.get(name)} | (
+        {"parents": [meta["run_id"]]} if "run_id" in meta else {})
 
 
 def write(path, blocks, **settings):
@@ -216,14 +101,8 @@ def read(path):
         Naming file, field and value.
     """
     path = pathlib.Path(path)
-    with _opened(path) as file:
-        if file.attrs.get("qkdlab") != "run":
-            raise BadInput("an HDF5 file, but not a run of qkdlab", where=path, field="qkdlab",
-                           value=file.attrs.get("qkdlab"))
-        if file.attrs.get("version") != VERSION:
-            raise BadInput(f"this qkdlab reads runs of version {VERSION}", where=path, field="version",
-                           value=file.attrs.get("version"))
-        tags, warnings = _extent(file["bob"], path)
+    with opened(path) as file:
+        tags, warnings = _extent(file, path)
         fields = _public(file, path)
         if "alice" in file:
             if fields["source"] is None:
@@ -235,17 +114,25 @@ def read(path):
             except BadInput as error:
                 raise error.at(f"{path}: /alice") from None
         tick = float(file["bob"].attrs.get("tick_ps", 1))
-        info = {"records": tags, **{name: file.attrs.get(name) for name in ("created", "versions", "provenance")}}
+        info = {"records": tags, **{name: file.attrs.get(name) for name in ("created", "versions", "provenance")},
+                "meta": dict(file["meta"].attrs) if "meta" in file else {}}
     if not 0 < tick < 1e9:
         raise BadInput("must be above 0 and below 10^9 ps", where=path, field="tick_ps", value=tick)
-    return Recording("run", path, _Stream(path, tags), tick, None, info, warnings, not warnings, tick_ps=tick, **fields)
+    return Recording("run", path, _Stream(path), tick, None, info, warnings, not warnings, tick_ps=tick, **fields)
 
 
 @contextlib.contextmanager
-def _opened(path):
-    """The file, with what h5py raises on damage turned into BadInput."""
+def opened(path, mode="r"):
+    """The file of a run ("r+": to add a result), with what h5py raises on damage turned into BadInput."""
+    path = pathlib.Path(path)
     try:
-        with _h5(path) as file:
+        with _h5(path) if mode == "r" else _h5_for_more(path) as file:
+            if file.attrs.get("qkdlab") != "run":
+                raise BadInput("an HDF5 file, but not a run of qkdlab", where=path, field="qkdlab",
+                               value=file.attrs.get("qkdlab"))
+            if file.attrs.get("version") not in READERS:
+                raise BadInput(f"this qkdlab reads runs of version {' and '.join(map(str, READERS))}", where=path,
+                               field="version", value=file.attrs.get("version"))
             yield file
     except BadInput:
         raise
@@ -254,6 +141,8 @@ def _opened(path):
     except KeyError as error:
         raise BadInput(f"the run lacks a part: {error.args[0]}", where=path) from None
     except (OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        if "unable to lock" in str(error):
+            raise BadInput("another program has the run open: try again when it is done", where=path) from None
         raise BadInput(f"damaged, or not a run: {error}", where=path) from None
 
 
@@ -261,42 +150,63 @@ def _h5(path):
     """The file, also where it is being written, or its writer died: both leave it marked as open."""
     import h5py
 
+    for attempt in range(10):
+        try:
+            return h5py.File(path, "r")
+        except OSError as error:
+            if "already open" in str(error):
+                break
+            # While it grows, its length may be newer than what its first bytes say of it.
+            if "truncated" not in str(error) or time.time() - path.stat().st_mtime > 10 or attempt == 9:
+                raise
+            time.sleep(0.02)
+    # Not at first: in this mode HDF5 waits minutes for a damaged part, as if a writer would mend it.
+    return h5py.File(path, "r", libver="latest", swmr=True)
+
+
+def _h5_for_more(path):
+    """The file, to add to it: only where nobody records into it any more."""
+    import h5py
+
     try:
-        return h5py.File(path, "r")
+        file = h5py.File(path, "r+", libver="latest")
     except OSError as error:
         if "already open" not in str(error):
             raise
-        # Not at first: in this mode HDF5 waits minutes for a damaged part, as if a writer would mend it.
-        return h5py.File(path, "r", libver="latest", swmr=True)
+        raise BadInput("is still being recorded, or was cut short: nothing is added to it (`qkdlab convert` makes a whole "
+                       "run of what is there)", where=path) from None
+    return file
 
 
-def _extent(bob, path):
+def tag_reader(file, path):
+    """The reader of the tags for the file's version."""
+    return READERS[int(file.attrs["version"])](file["bob"], path)
+
+
+def whole_extent(file, path):
+    """How much of the tags counts, and their reader."""
+    reader = tag_reader(file, path)
+    return reader.extent(), reader
+
+
+def is_finished(file, extent):
+    """Whether the recording was closed in order and all of it is seen (another reader of this process can hold an older
+    view of the file, which HDF5 then shows to us as well)."""
+    finished = int(file["bob"]["finished"][0])
+    return bool(finished) if file.attrs["version"] == 1 else finished == extent.tags == extent.packed
+
+
+def _extent(file, path):
     """How many tags count, and what is amiss."""
-    ends, warnings = bob["block_end"], []
-    tags = int(ends[-1]) if len(ends) else 0
-    for name, kind in (("time_ps", "i8"), ("channel", "u1")):
-        dataset = bob[name]
-        if dataset.dtype != np.dtype(kind) or dataset.ndim != 1:
-            raise BadInput(f"a 1-D array of {np.dtype(kind)} is expected", where=path, field=name,
-                           value=str(dataset.dtype))
-        if not 0 <= tags <= _stored(dataset):
-            raise BadInput(f"the run promises more tags than the {_stored(dataset)} that are stored", where=path,
-                           field=name, value=tags)
-    if not bob["finished"][0]:
-        warnings.append(f"the recording was not closed in order; {tags} tags in {len(ends)} blocks are there")
-    return tags, tuple(warnings)
-
-
-def _stored(dataset):
-    """Number of items that are there: a shape is but a promise."""
-    if dataset.chunks:
-        return min(dataset.size, dataset.id.get_num_chunks() * math.prod(dataset.chunks))
-    return min(dataset.size, dataset.id.get_storage_size() // dataset.dtype.itemsize)
+    extent, _ = whole_extent(file, path)
+    if is_finished(file, extent):
+        return extent.tags, ()
+    return extent.tags, (f"the recording was not closed in order; {extent.tags} tags in {extent.blocks} blocks are there",)
 
 
 def _whole(dataset, path):
-    if _stored(dataset) < dataset.size:
-        raise BadInput(f"the run promises more items than the {_stored(dataset)} that are stored", where=path,
+    if stored(dataset) < dataset.size:
+        raise BadInput(f"the run promises more items than the {stored(dataset)} that are stored", where=path,
                        field=dataset.name, value=dataset.size)
     return dataset[()]
 
@@ -322,16 +232,59 @@ def _public(file, path):
 class _Stream:
     """Bob's tags of a run, block after block: see `Recording.stream`."""
 
-    def __init__(self, path, tags):
-        self._path, self._tags = path, tags
+    def __init__(self, path):
+        self._path, self._waiting = path, None
+
+    def following(self, waiting):
+        """The same, going on while the run grows: see :mod:`qkdlab.datasets.follow`."""
+        other = copy.copy(self)
+        other._waiting = waiting
+        return other
 
     def __call__(self, tally, block_tags):
-        with _opened(self._path) as file:
-            bob = file["bob"]
-            ends, lost = bob["block_end"][:], bob["lost"][: len(bob["block_end"])]
-            for start in range(0, self._tags, block_tags):
-                stop = min(start + block_tags, self._tags)
-                # A recorded block's losses go with its last tag.
-                within = lost[(ends > start) & (ends <= stop)].sum()
-                tally.records += stop - start
-                yield TimeTags(bob["time_ps"][start:stop], bob["channel"][start:stop], int(within))
+        start, limit, missed = 0, None, 0
+        while True:
+            with opened(self._path) as file:
+                extent, reader = whole_extent(file, self._path)
+                finished = is_finished(file, extent)
+                limit = extent.tags if limit is None or self._waiting else limit
+                ends, lost = reader.blocks()
+                if finished:
+                    for stop in _stops(start, limit, block_tags):
+                        yield _counted(reader.read(start, stop), start, ends, lost, tally)
+                        start = stop
+                    return
+                stop = min(start + block_tags, extent.packed, limit)
+                tags = reader.read(start, stop) if start < stop else reader.tail(extent, start)
+            # A file that grows is not held open meanwhile: who opens it elsewhere in this process would see it as it was.
+            if tags is None:                                # the recorder was faster
+                missed = _once_more(missed, self._path)
+                continue
+            missed, tags = 0, [column[: limit - start] for column in tags]
+            while len(tags[0]):
+                block, tags = [column[:block_tags] for column in tags], [column[block_tags:] for column in tags]
+                yield _counted(block, start, ends, lost, tally)
+                start += len(block[0])
+            if start == limit and not (self._waiting and self._waiting(start)):
+                return
+
+
+def _stops(start, end, block_tags):
+    """Ends of the blocks from `start` to `end`."""
+    return (min(begin + block_tags, end) for begin in range(start, end, block_tags))
+
+
+def _counted(tags, start, ends, lost, tally):
+    """One block. A recorded block's losses go with its last tag."""
+    times, channel = tags
+    stop = start + len(times)
+    tally.records += len(times)
+    return TimeTags(times, channel, int(lost[(ends > start) & (ends <= stop)].sum()))
+
+
+def _once_more(missed, path):
+    """Wait for a moment before the file is opened again; a second reader in this process can hold an older view of it."""
+    if missed == MOST_MISSED:
+        raise BadInput("is being recorded, and this program has it open elsewhere: try again later", where=path)
+    time.sleep(0.02)
+    return missed + 1

@@ -7,6 +7,7 @@ import numpy as np
 from . import proofs
 from .datatypes import Bound, DecoyCounts, DistillSettings, ReceiverSettings, SourceSettings, SynchronisationSettings
 from .postprocessing import reconcile
+from .proofs.assumptions import BLANKED, LIVE_DETECTORS
 from .protocols import bb84
 from .settings import digest
 
@@ -50,8 +51,12 @@ def bound_now(agreement, counts):
 
 def block_bound(agreement, counts, **leak):
     d = agreement.distill
-    return proofs.bound(counts, agreement.source, proof=d.proof, eps_sec=d.eps_sec, eps_cor=d.eps_cor, tails=d.tails,
-                        sampling=d.sampling, clamp=d.clamp, **leak)
+    bound = proofs.bound(counts, agreement.source, proof=d.proof, eps_sec=d.eps_sec, eps_cor=d.eps_cor, tails=d.tails,
+                         sampling=d.sampling, clamp=d.clamp, **leak)
+    if not bound.assumptions:
+        return bound
+    readiness = BLANKED if agreement.receiver.blank_ps else LIVE_DETECTORS
+    return dataclasses.replace(bound, assumptions=(*bound.assumptions, readiness))
 
 
 def no_key(agreement, counts, reason):

@@ -9,6 +9,7 @@ import json
 import pathlib
 import sys
 
+from .cli_archive import add_commands, changed_settings
 from .errors import BadInput
 
 __all__ = ["main"]
@@ -71,6 +72,12 @@ def _parser():
     sub.add_argument("--no-browser", action="store_true", help="only print the address and serve")
     sub.add_argument("--folder", help="where recordings are looked for (default: here)")
 
+    sub = command("serve-device", _serve_device, "a simulated instrument on loopback that speaks the real one's bytes")
+    sub.add_argument("name", metavar="NAME", nargs="?", help="which one; see --list")
+    sub.add_argument("--list", action="store_true", help="print the names and what they stand for")
+    sub.add_argument("--port", type=int, default=0, help="port on loopback (default: a free one)")
+    sub.add_argument("--seed", type=int, default=0, help="whole number that fixes its physics (default: 0)")
+
     sub = command("simulate", _simulate, "simulate a link and record it like a real one")
     sub.add_argument("config", metavar="CONFIG.toml", nargs="?", help="the link (default: a link of 50 km)")
     sub.add_argument("-o", "--output", metavar="RUN", help="what to write; must not exist")
@@ -81,6 +88,9 @@ def _parser():
     sub.add_argument("--format", choices=("h5", "ptu"), default="h5",
                      help="h5: one HDF5 file (default); ptu: a folder with a PicoQuant file, the sender's record and "
                           "the settings")
+    sub.add_argument("--operator", default="", help="who records")
+    sub.add_argument("--purpose", default="", help="what for")
+    sub.add_argument("--notes", default="", help="anything else; found again by `qkdlab runs search`")
 
     sub.add_argument("--fault", action="append", metavar="NAME[:SETTING=VALUE,...]",
                      help="let something go wrong, and write the truth of each tag beside the recording, as "
@@ -97,6 +107,9 @@ def _parser():
                      help="change one distillation setting, for example eps_sec=1e-10; may be repeated")
     sub.add_argument("--ledger", action="store_true",
                      help="print the security ledger too: every bit said aloud, every epsilon, every assumption")
+    sub.add_argument("--follow", action="store_true",
+                     help="the recording is still being written: go on as it grows, until it is finished or Ctrl-C")
+    sub.add_argument("--idle", type=float, metavar="SECONDS", help="with --follow: end when nothing came for so long")
     json_flag(sub)
 
     sub = command("keylength", _keylength, "counts to a bound, every intermediate shown")
@@ -131,6 +144,8 @@ def _parser():
     sub.add_argument("input", metavar="IN")
     sub.add_argument("output", metavar="OUT")
     form_flag(sub)
+
+    add_commands(command, json_flag)
     return parser
 
 
@@ -161,6 +176,17 @@ def _app(arguments):
     return open_app(arguments.name, port=arguments.port, browser=not arguments.no_browser, folder=arguments.folder)
 
 
+def _serve_device(arguments):
+    from .instruments.servers import command
+
+    if arguments.list:
+        print(command.listing())
+        return 0
+    if arguments.name is None:
+        raise BadInput("which device? `qkdlab serve-device --list` names them")
+    return command.serve(arguments.name, arguments.port, arguments.seed)
+
+
 def _simulate(arguments):
     from . import store
 
@@ -184,7 +210,8 @@ def _simulate(arguments):
         print(f"recorded {made.path}, the truth in {made.truth}; next: qkdlab distill {made.path}", file=sys.stderr)
         return
     path = store.record(arguments.config, arguments.output, seconds=arguments.seconds, seed=arguments.seed,
-                        form=arguments.format)
+                        form=arguments.format,
+                        words={n: getattr(arguments, n) for n in ("operator", "purpose", "notes") if getattr(arguments, n)})
     print(f"recorded {path}; next: qkdlab distill {path}", file=sys.stderr)
 
 
@@ -204,36 +231,19 @@ def _catalogue(arguments):
 
 
 def _distill(arguments):
+    from .datasets import follow
     from .datasets import open as open_recording
 
-    recording = open_recording(arguments.recording)
-    distill = _changed(getattr(recording, "distill", None), arguments)
+    if arguments.idle is not None and not arguments.follow:
+        raise BadInput("goes with --follow only", field="--idle")
+    recording = follow(arguments.recording, idle_seconds=arguments.idle) if arguments.follow else open_recording(
+        arguments.recording)
+    distill = changed_settings(getattr(recording, "distill", None), arguments)
     if not arguments.json:
         return _play(arguments.recording, distill, recording, ledger=arguments.ledger)
     report = _run(recording, distill)
     print(json.dumps(report, allow_nan=False))
     return 0 if report["secret_bits"] else 1
-
-
-def _changed(distill, arguments):
-    """The recording's distillation settings with those of the command line."""
-    import tomllib
-
-    from .datatypes import DistillSettings
-    from .settings import from_table, to_table
-
-    table = to_table(distill or DistillSettings())
-    for change in arguments.set:
-        name, equals, value = change.partition("=")
-        if not equals:
-            raise BadInput("NAME=VALUE is expected", where="--set", value=change)
-        try:
-            table[name.strip()] = tomllib.loads(f"x = {value}")["x"]
-        except tomllib.TOMLDecodeError:
-            table[name.strip()] = value.strip()
-    if arguments.proof:
-        table["proof"] = arguments.proof
-    return from_table(DistillSettings, table, "distillation settings")
 
 
 def _run(recording, distill, listen=None):
@@ -257,6 +267,14 @@ def _run(recording, distill, listen=None):
         session.subscribe(listen)
     try:
         return session.run()
+    except KeyboardInterrupt:
+        if not getattr(recording, "following", False):
+            raise
+        session.stop()                     # a recording that grows has no other end: make a key of what came
+        session.wait()
+        if session.report is None:
+            raise
+        return session.report
     finally:
         bar.close()
 

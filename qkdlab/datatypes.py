@@ -131,6 +131,8 @@ class ReceiverSettings(Settings):
     )
     gate_ps: int | None = setting(None, help="width of the gate around the pulse; absent: chosen from the data",
                                   unit="ps", low=1)
+    blank_ps: int | None = setting(None, help="a click counts only if no detector had clicked for so long before its gate: "
+                                              "the longest dead time; absent: off", unit="ps", low=0, high=10**10)
 
     def check(self):
         if len(self.channels) != 4 or len(set(self.channels)) != 4:

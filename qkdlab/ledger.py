@@ -22,6 +22,7 @@ PUBLIC_SEED = ("replay: the hash seeds and the bits of double clicks are expande
 SIMULATED = "simulated: both parties' records came from one program; the key is for study only"
 NO_AUTHENTICATION = "no message is authenticated in this version: somebody in between could play both parties"
 LOST_TAGS = "the time tagger lost clicks; whether that depends on the basis, nobody saw"
+NOT_BLANKED = "blanking is off: set the receiver's blank_ps to the longest dead time of its detectors"
 STOPPED = ("the run was stopped by hand before the block was full: a length that was watched before stopping is not "
            "covered")
 
@@ -129,7 +130,7 @@ def _standing(report, stopped, lost_tags):
     """Each assumption and how it stands."""
     bound = report.bound
     run = (ANNOUNCED_EARLY, PUBLIC_SEED, SIMULATED)
-    found = {words.AUTHENTICATED: ("open", NO_AUTHENTICATION)}
+    found = {words.AUTHENTICATED: ("open", NO_AUTHENTICATION), words.LIVE_DETECTORS: ("open", NOT_BLANKED)}
     if lost_tags:
         found[words.EQUAL_DETECTION] = "open", f"{LOST_TAGS} ({lost_tags:,} in the run)"
     if stopped:

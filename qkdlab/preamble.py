@@ -14,7 +14,7 @@ import numpy as np
 from . import _ext
 from .errors import BadInput
 
-__all__ = ["fixed_pattern", "frame_pattern", "frame_patterns", "header_symbols", "is_header"]
+__all__ = ["fixed_pattern", "frame_pattern", "frame_patterns", "header_symbols", "is_header", "is_on"]
 
 # Fair draws of basis and of on/off, in the units of the kernel (2^-15 and 2^-16).
 _FAIR_BASIS = 1 << 14
@@ -102,6 +102,23 @@ def header_symbols(source, sync, slots):
     if not off:
         raise BadInput("the synchronisation string needs a second, weaker intensity", field="intensities",
                        value=list(source.intensities))
+    symbols = _string(sync, slots)
+    return (symbols & 3) | (symbols >> 2) * np.uint8(off << 2)
+
+
+def is_on(sync, slots):
+    """Whether the pulse is on in each of these public slots (int64 (n,), in any order), as a bool array.
+
+    Raises
+    ------
+    BadInput
+        Where a slot is not in a header.
+    """
+    return _string(sync, np.ascontiguousarray(slots, np.int64)) < 4
+
+
+def _string(sync, slots):
+    """Symbols of the string in public slots, with intensity index 0 (on) or 1 (off)."""
     frame, place = np.divmod(slots, sync.frame_slots)
     outside = (place >= sync.header_slots) | (slots < 0)
     if outside.any():
@@ -111,7 +128,7 @@ def header_symbols(source, sync, slots):
     symbols = np.empty(len(slots), np.uint8)
     symbols[~numbered] = _draw(sync, "fixed", place[~numbered])
     symbols[numbered] = _draw(sync, "numbered", (frame * half + place - half)[numbered])
-    return (symbols & 3) | (symbols >> 2) * np.uint8(off << 2)
+    return symbols
 
 
 def frame_patterns(sync, first_frame, n_frames):

@@ -29,8 +29,7 @@ class Registry:
 
     def names(self):
         """Sorted names on the menu."""
-        own = {m.name for m in pkgutil.iter_modules(importlib.import_module(self.package).__path__)}
-        own = {name for name in own if hasattr(self._own(name), self.need)}
+        own = {name for name in self._files() if hasattr(self._own(name), self.need)}
         return sorted(own | {p.name for p in importlib.metadata.entry_points(group=self.package)})
 
     def get(self, name):
@@ -41,12 +40,15 @@ class Registry:
         BadInput
             Naming the nearest known name.
         """
-        if name not in self.names():
-            raise BadInput(f"unknown name; {nearest(name, self.names())}", where=self.package, value=name)
         for point in importlib.metadata.entry_points(group=self.package):
             if point.name == name:
                 return point.load()
-        return self._own(name)
+        if name in self._files() and hasattr(self._own(name), self.need):
+            return self._own(name)
+        raise BadInput(f"unknown name; {nearest(name, self.names())}", where=self.package, value=name)
+
+    def _files(self):
+        return {m.name for m in pkgutil.iter_modules(importlib.import_module(self.package).__path__)}
 
     def _own(self, name):
         return importlib.import_module(f"{self.package}.{name}")

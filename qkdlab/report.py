@@ -8,6 +8,10 @@ from .ledger import run_ledger
 __all__ = ["as_text", "characterise_text", "inspect_text", "keylength_text", "ledger_text", "optimise_text", "summary"]
 
 
+ONE_GATE = ("one window for all detectors, after their delays were taken off: had each its own, the time at which a photon "
+            "came would tell which detector saw it, and so the bit")
+
+
 def summary(session, receiver, alice, bob, provenance, *, title, warnings, stopped):
     """What ``qkdlab distill --json`` prints: plain values, made by a session at its end.
 
@@ -76,6 +80,9 @@ def as_text(report):
     if clock["locked"]:
         lines.append(f"Clock       {clock['rate_hz']:,.1f} Hz found from the tags ({clock['offset_ppm']:+.3f} ppm), "
                      f"visibility {clock['visibility']:.2f}, gate {clock['gate_ps']:,} ps")
+        lines += textwrap.wrap(ONE_GATE, 108, initial_indent="Gate        ", subsequent_indent=" " * 12)
+    if clock.get("blanked") is not None:
+        lines.append(f"Blanked     {clock['blanked']:,} slots with clicks left out: a detector may have been dead in them")
     key, test = (sum(row[b] for row in counts["clicks"]) for b in (0, 1))
     lines.append(f"Sifted      {key:,} bits in the key basis, {test:,} in the test basis")
     if report["qber_test"] is not None:

@@ -97,6 +97,8 @@ class Session:
         """Ask the worker to close the present block and end. Returns at once, from any thread."""
         self._stop.set()
         self._go.set()
+        if getattr(self.source, "following", False):
+            self.source.end_following()
 
     def pause(self):
         """Hold after the present stretch."""
@@ -239,7 +241,7 @@ class _Receiver:
         # On a real link nothing is announced before the last detection of a block, as the proofs assume. A recording
         # has all of its detections already; a simulated Eve does not adapt, and the live view wants the counts.
         source = session.source
-        self._held = [] if not source.simulated and not hasattr(source, "tag_blocks") else None
+        self._held = [] if not source.simulated and _goes_on(source) else None
         self._span_ps = None
         self._told_clock = None
 
@@ -352,10 +354,15 @@ class _Receiver:
                 "rates_hz": [float(counts[c]) / max((end - start) * 1e-12, 1e-12) for c in channels]}
 
 
+def _goes_on(source):
+    """Whether detections go on while the session runs."""
+    return getattr(source, "following", False) or not hasattr(source, "tag_blocks")
+
+
 def _assumed(source, seed):
     """What a key of this run rests on beyond its proof."""
     assumed = []
-    if source.simulated and not hasattr(source, "tag_blocks"):
+    if source.simulated and _goes_on(source):
         assumed.append(ANNOUNCED_EARLY)
     if seed:
         assumed.append(PUBLIC_SEED)

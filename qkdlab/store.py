@@ -11,7 +11,7 @@ from .datatypes import DistillSettings
 from .entropy import entropy
 from .errors import BadInput
 from .proofs.link_file import OptimiseSettings
-from .settings import Settings, read_toml, setting
+from .settings import Settings, read_toml, setting, to_table
 
 __all__ = ["SECTIONS", "ChoicesSettings", "record", "record_with_faults"]
 
@@ -28,7 +28,7 @@ class ChoicesSettings(Settings):
 SECTIONS = {**simulation.SECTIONS, "distill": DistillSettings, "choices": ChoicesSettings, "optimise": OptimiseSettings}
 
 
-def record(config, output, *, seconds, seed=None, form="h5"):
+def record(config, output, *, seconds, seed=None, form="h5", words=None):
     """Simulate a link and record it like a real one.
 
     Parameters
@@ -43,6 +43,8 @@ def record(config, output, *, seconds, seed=None, form="h5"):
         Fixes everything; the system's entropy otherwise.
     form : {"h5", "ptu"}
         One HDF5 file, or a folder with a PicoQuant file, Alice's record and the settings.
+    words : dict, optional
+        ``operator``, ``purpose`` and ``notes`` of the run, for an HDF5 file.
 
     Returns
     -------
@@ -68,7 +70,11 @@ def record(config, output, *, seconds, seed=None, form="h5"):
                                stored.repeat)
     link = simulation.simulate(tables, seed=seed, choices=choices)
     public_seed = entropy(32) if seed is None else hashlib.sha256(b"public seed %d" % seed).digest()
-    writer = datasets.writer(form, path, link, distill, public_seed)
+    about = dict(words or {})
+    if form == "h5":
+        about |= {"snapshot": {"simulation": {name: to_table(settings) for name, settings in tables.items()}},
+                  "provenance": {"command": "simulate", "seed": seed, "seconds": seconds}}
+    writer = datasets.writer(form, path, link, distill, public_seed, about)
     total = max(1, round(seconds / 0.1))
     with writer as run:
         for tags in tqdm.tqdm(link.blocks(seconds), total=total, unit=" blocks", file=sys.stderr, disable=None):

@@ -41,7 +41,8 @@ class Sample:
     inspects : bool
         Whether it holds time tags (other kinds of data are opened only).
     signed : bool
-        Whether it is recognised by its content, whatever its name.
+        Whether it is recognised by its content, whatever its name (two columns of numbers in a file called .csv are
+        a table).
     """
 
     form: str
@@ -262,7 +263,7 @@ def make_qutag_compressed(path):
     path.write_bytes(struct.pack("<4xI32x", 40 + packed.nbytes) + packed.tobytes())
 
 
-@sample("qutag", ".txt", 200, name="qutag text", header=0, lines=True)
+@sample("qutag", ".txt", 200, name="qutag text", header=0, lines=True, signed=False)
 def make_qutag_text(path):
     recorded = tags()
     path.write_text("".join(f"{t},{c + 1}\n" for t, c in zip(recorded.time_ps, recorded.channel, strict=True)))
@@ -364,7 +365,8 @@ def make_idq_text(path):
     path.write_text("".join(f"{time}\n" for time in tags().time_ps))
 
 
-@sample("idq", ".txt", 200, name="idq text pairs", header=0, lines=True, settings={"reference_ps": 10**9, "pairs": True})
+@sample("idq", ".txt", 200, name="idq text pairs", header=0, lines=True, signed=False,
+        settings={"reference_ps": 10**9, "pairs": True})
 def make_idq_text_pairs(path):
     path.write_text("".join(f"{time};{index}\n" for time, index in reference_pairs()))
 

@@ -10,12 +10,12 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "qkdlab"
-BASE = {"bits", "choices", "classical_channel", "datatypes", "entropy", "errors", "palette", "preamble", "registry",
-        "settings", "streams"}
+BASE = {"bits", "choices", "classical_channel", "datatypes", "entropy", "errors", "palette", "preamble", "provenance",
+        "registry", "settings", "streams"}
 STEPS = {"datasets", "instruments", "postprocessing", "proofs", "protocols"}
-TOP = {"accounting", "classroom", "classroom_line", "detached", "figures", "html_report", "ledger", "live",
-       "parties", "report", "session", "store", "verdict"}
-FRONT = {"__main__", "app", "benchmarks", "cli", "lab", "serving", "widgets"}
+TOP = {"accounting", "archive", "chart", "classroom", "classroom_line", "detached", "executors", "figures", "html_report",
+       "ledger", "live", "parties", "report", "session", "store", "sweeps", "verdict"}
+FRONT = {"__main__", "app", "benchmarks", "cli", "cli_archive", "lab", "serving", "widgets"}
 LIGHT = {"numpy", "scipy"}                    # third-party modules that may be imported at the top of a module
 VIEW = {"IPython", "anywidget", "bokeh", "ipywidgets", "traitlets"}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qkdlab import _ext, benchmarks, cli
-from qkdlab.benchmarks import amplify, records, slots, streams
+from qkdlab.benchmarks import amplify, decoy, records, slots, streams
 from qkdlab.benchmarks.measure import Case, Peer, measure
 from qkdlab.benchmarks.plot import svg
 from qkdlab.benchmarks.table import table
@@ -138,6 +138,13 @@ def test_toeplitz_peers():
         ours = amplify.amplify(Bits.from_numpy(key), m, Bits.from_numpy(seed)).to_numpy()
         assert np.array_equal(ours, amplify.by_fourier(key, m, seed))
         assert np.array_equal(ours, amplify.by_convolution(key, seed))
+
+
+def test_decoy_settings_are_the_analysis_own():
+    (case,) = decoy.cases("quick")
+    assert len(case.call().rate_per_pulse) == round(1e6 * case.amount)
+    assert case.facts["with a key"] != "0%"
+    case.peers[0].prepare()()
 
 
 def test_records_peer(tmp_path):

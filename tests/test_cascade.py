@@ -36,29 +36,38 @@ def one_round(alice, bob):
 
 
 CASES = [
-    # frame_bits, error rate, log2 of block sizes, checks
-    ([1], 1.0, [1, 3], 3),
-    ([63], 0.1, [3, 5], 20),
-    ([64], 0.1, [0, 4], 20),
-    ([65], 0.2, [2, 6], 20),
-    ([1000], 0.02, [6, 9], 20),
-    ([1000], 0.0, [6, 9], 20),
-    ([4096], 0.03, [5, 8, 11], 20),
-    ([4097], 0.05, [4, 8], 32),
-    ([8192, 4096, 77], 0.08, [3, 7], 20),
-    ([12288, 8192, 8192, 5001], 0.01, [7, 10, 13], 20),
-    ([10000], 0.02, [6], 20),                    # many errors are left to the checks
-    ([5000], 0.01, [12, 12, 1], 0),
-    ([40960], 0.02, [6, 9], 20),
-    ([20000], 0.0005, [17, 17], 20),
+    # frame_bits, error rate, log2 of block sizes, checks, sorted second pass
+    ([1], 1.0, [1, 3], 3, False),
+    ([63], 0.1, [3, 5], 20, False),
+    ([64], 0.1, [0, 4], 20, False),
+    ([65], 0.2, [2, 6], 20, False),
+    ([1000], 0.02, [6, 9], 20, False),
+    ([1000], 0.0, [6, 9], 20, False),
+    ([4096], 0.03, [5, 8, 11], 20, False),
+    ([4097], 0.05, [4, 8], 32, False),
+    ([8192, 4096, 77], 0.08, [3, 7], 20, False),
+    ([12288, 8192, 8192, 5001], 0.01, [7, 10, 13], 20, False),
+    ([10000], 0.02, [6], 20, False),                    # many errors are left to the checks
+    ([5000], 0.01, [12, 12, 1], 0, False),
+    ([40960], 0.02, [6, 9], 20, False),
+    ([20000], 0.0005, [17, 17], 20, False),
+    ([64], 0.1, [2, 6], 20, True),
+    ([5000], 0.03, [6, 9], 20, True),
+    ([4097], 0.02, [6, 9, 10], 20, True),
+    ([8192, 8192, 77], 0.02, [6, 9], 20, True),
+    ([40960], 0.01, [7, 10], 20, True),
+    ([40000], 0.01, [7, 11], 20, True),
+    ([36864, 30001], 0.04, [4, 8], 20, True),
+    ([24576], 0.0, [7, 10], 20, True),           # no word has an error
+    ([8192], 0.3, [6, 9], 20, True),             # each word has
 ]
 
 
-@pytest.mark.parametrize("frame_bits, rate, log_blocks, checks", CASES)
-def test_rounds_equal_twin(kernel, frame_bits, rate, log_blocks, checks):
+@pytest.mark.parametrize("frame_bits, rate, log_blocks, checks, sorts", CASES)
+def test_rounds_equal_twin(kernel, frame_bits, rate, log_blocks, checks, sorts):
     fast = kernel("cascade")
     seed = 2**63 + len(frame_bits)
-    agreed = np.array(frame_bits, np.int64), np.array(log_blocks, np.int64), checks
+    agreed = np.array(frame_bits, np.int64), np.array(log_blocks, np.int64), checks, sorts
     alice, bob = keys(frame_bits, rate, np.random.default_rng(sum(frame_bits)))
     plan = fast.Plan(seed, *agreed)
     ours, twins = both(fast, plan, alice, bob), both(reference, reference.Plan(seed, *agreed), alice, bob)
@@ -95,10 +104,10 @@ def sparse(patterns):
     return np.concatenate(positions).astype(np.uint32), np.cumsum([len(p) for p in positions], dtype=np.int64)
 
 
-@pytest.mark.parametrize("frame_bits, rate, log_blocks, checks", CASES)
-def test_errors_alone_equal_twin(kernel, frame_bits, rate, log_blocks, checks):
+@pytest.mark.parametrize("frame_bits, rate, log_blocks, checks, sorts", CASES)
+def test_errors_alone_equal_twin(kernel, frame_bits, rate, log_blocks, checks, sorts):
     rng = np.random.default_rng(sum(frame_bits) + checks)
-    agreed = 7, np.array(frame_bits, np.int64), np.array(log_blocks, np.int64), checks
+    agreed = 7, np.array(frame_bits, np.int64), np.array(log_blocks, np.int64), checks, sorts
     errors, ends = sparse([rng.random(bits) < rate for _ in range(2) for bits in frame_bits])
     ours, twins = np.full((2, 2, 4), -1, np.int64)
     kernel("cascade").run_sparse(kernel("cascade").Plan(*agreed), errors, ends, ours)

@@ -54,6 +54,36 @@ def test_gate_equals_twin(kernel, n, rate, back, slot, low, width):
 
 
 @pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("rate", RATES[1:3])
+@pytest.mark.parametrize(("low", "width"), [(2**63 - 2**62, 2**63), (0, 2**62), (1, 2**64 - 2), (5, 0)])
+def test_strays_equal_twin_and_complete_the_gate(kernel, n, rate, low, width):
+    time, detector, delay = tags(n, n + 1, 10**18)
+    results = []
+    for strays in (kernel("match").strays, reference.strays):
+        slots, which = np.full(n, -1, np.int64), np.full(n, 9, np.uint8)
+        kept = strays(time, detector, delay, 10**18 - 10**9, -7, 2**64 - 1, rate, low, width, slots, which)
+        results.append((kept, slots[:kept].tolist(), which[:kept].tolist()))
+    assert results[0] == results[1]
+    gated = kernel("match").gate(time, detector, delay, 10**18 - 10**9, -7, 2**64 - 1, rate, low, width,
+                                 np.empty(n, np.int64), np.empty(n, np.uint8), np.zeros((4, 64), np.int32))
+    assert gated + results[0][0] == n, "each tag is in the gate or a stray"
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("reach", [1, 3, 50])
+@pytest.mark.parametrize("last", [-(1 << 62), -2, 10**9])
+def test_blank_equals_twin(kernel, n, reach, last):
+    rng = np.random.default_rng(n)
+    slot, busy = np.unique(rng.integers(0, 4 * n + 1, n)), np.sort(rng.integers(0, 4 * n + 1, n // 2))
+    live = [np.full(len(slot), 7, np.uint8) for _ in range(2)]
+    assert kernel("match").blank(slot, busy, last, reach, live[0]) == reference.blank(slot, busy, last, reach, live[1])
+    assert np.array_equal(*live)
+    plain = [all(not s - reach <= b < s for b in [*busy.tolist(), *([last] if not (busy < s).any() else [])])
+             for s in slot.tolist()]
+    assert last > 0 or live[0].tolist() == plain
+
+
+@pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("frame", [1, 64, 1000])
 def test_tally_equals_twin(kernel, n, frame):
     rng = np.random.default_rng(n)

@@ -121,7 +121,8 @@ from qkdlab.datatypes import TimeTags
 writer = run.RunWriter({str(path)!r}).__enter__()
 for i in range(5):
     writer.append(TimeTags(np.arange(30_000) + 30_000 * i, np.zeros(30_000)))
-writer._file["bob"]["time_ps"].resize((200_000,))       # the block that was under way
+writer._bob._pack(np.arange(50_000) + 150_000, np.zeros(50_000, np.uint8))       # the block that was under way
+writer._file.flush()
 os._exit(9)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
@@ -162,11 +163,15 @@ def change(path, name, value):
     ("bob@tick_ps", 0.0, "tick_ps"),
     ("alice@kind", "guessed", "kind"),
     ("bob", None, "bob"),
-    ("bob/time_ps", None, "time_ps"),
-    ("bob/time_ps", {"shape": (100,), "dtype": "f8"}, "time_ps"),
+    ("bob/delta_ps", None, "delta_ps"),
+    ("bob/delta_ps", {"shape": (100,), "dtype": "f8"}, "delta_ps"),
+    ("bob/first_ps", {"shape": (0,), "dtype": "i8"}, "promises more"),
     ("bob/channel", {"shape": (2**50,), "dtype": "u1", "chunks": (1000,)}, "stored"),
-    ("bob/block_end", {"data": np.array([2**62])}, "promises more"),
-    ("bob/block_end", {"data": np.array([-1])}, "promises"),
+    ("bob/block", {"data": np.array([[2**62, 0, 0, 0]])}, "promises more"),
+    ("bob/block", {"data": np.array([[2**62, 0, 2**62, 0]])}, "promises more"),
+    ("bob/block", {"data": np.array([[100, 0, 0, 5]])}, "promises more"),
+    ("bob/block", {"data": np.array([[-1, 0, -1, 0]])}, "promises"),
+    ("bob/block", {"data": np.array([7])}, "four columns"),
     ("alice/symbols", {"shape": (2**50,), "dtype": "u1", "chunks": (1000,)}, "promises more"),
     ("alice/symbols", {"shape": (2**40,), "dtype": "u1"}, "promises more"),
 ])

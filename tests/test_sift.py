@@ -38,19 +38,39 @@ def test_compress_equals_twin(kernel, n_words, density):
     assert np.array_equal(fast, slow)
 
 
-@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 5001])
+def selected(module, basis, code, slot, bit, intensity):
+    """What the kernel returns and writes."""
+    n = len(basis)
+    out = np.zeros(n, np.int64), np.zeros((n + 63) // 64, np.uint64), np.zeros(n, np.uint8)
+    kept, good = module.select(basis, code, slot, bit, intensity, *out)
+    return kept, good, out[0][:kept].tolist(), out[1].tolist(), out[2][:kept].tolist()
+
+
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 127, 128, 5001])
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 def test_select_equals_twin(kernel, n, share):
     rng = np.random.default_rng(n)
-    slot, bit = rng.integers(-LAST, LAST, n), rng.integers(0, 256, n, dtype=np.uint8)
-    basis, intensity = (rng.random(n) < share).astype(np.uint8), rng.integers(0, 256, n, dtype=np.uint8)
+    slot, bit = np.cumsum(rng.integers(1, 1000, n)) - 1, rng.integers(0, 2, n, dtype=np.uint8)
+    basis, intensity = (rng.random(n) < share).astype(np.uint8), rng.integers(0, 8, n, dtype=np.uint8)
     for code in 0, 1, 7:
-        (fast, slow), (kept, expected) = zip(*(
-            (out, module.select(basis, code, slot, bit, intensity, *out)) for module in (kernel("sift"), reference)
-            for out in [(np.zeros(n, np.int64), np.zeros(n, np.uint8), np.zeros(n, np.uint8))]), strict=True)
-        assert kept == expected
-        for a, b in zip(fast, slow, strict=True):
-            assert np.array_equal(a[:kept], b[:kept])
+        ours = selected(kernel("sift"), basis, code, slot, bit, intensity)
+        assert ours == selected(reference, basis, code, slot, bit, intensity)
+        assert ours[1]
+
+
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 130])
+def test_select_sees_each_bad_entry(kernel, n):
+    rng = np.random.default_rng(n)
+    good = {"basis": rng.integers(0, 2, n, dtype=np.uint8), "slot": 10 * np.arange(n),
+            "bit": rng.integers(0, 2, n, dtype=np.uint8), "intensity": rng.integers(0, 8, n, dtype=np.uint8)}
+    bad = [("basis", 2), ("basis", 255), ("bit", 3), ("bit", 128), ("intensity", 8), ("slot", -1), ("slot", -LAST)]
+    for at in sorted({0, 7, 8, n // 2, n - 1} & set(range(n))):
+        for name, value in bad + ([("slot", 10 * at - 10)] if at else []) + ([("slot", LAST)] if at < n - 1 else []):
+            given = {key: column.copy() for key, column in good.items()}
+            given[name][at] = value
+            ours = selected(kernel("sift"), given["basis"], 0, given["slot"], given["bit"], given["intensity"])
+            assert not ours[1]
+            assert ours == selected(reference, given["basis"], 0, given["slot"], given["bit"], given["intensity"])
 
 
 def random_slots(n, mean_gap, seed=0):

@@ -1,17 +1,18 @@
 """Alice's slot counter as Bob sees it: phase, rate and drift followed block by block."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .. import _ext
 from .pulse_rate import DRIFT_PER_S, ONE, fixed_rate
 
-__all__ = ["BINS", "Block", "Clock", "phase_of", "phase_within"]
+__all__ = ["BINS", "Block", "Clock", "phase_of", "phase_within", "sharp_phase"]
 
 BINS = 1024                      # of a phase histogram
 LEAST_POWER = 12.0               # |R|^2 / N of a block that shows pulses: noise reaches it with probability e^-12
+PIECE_S = 0.04                   # longest straight piece: a drift of 1.5e-8/s bends away from it by 3 ps
 CARRY = 0.1                      # phase error (standard deviation, slots) up to which the clock runs on without light
 PHASE_WALK = 1e-11               # how clocks wander: phase (s / sqrt s),
 RATE_WALK = 1e-10                # relative rate (1 / sqrt s),
@@ -49,23 +50,71 @@ def phase_of(counts):
 
 
 def phase_within(counts, window):
-    """As :func:`phase_of`, but without the background beyond `window` bins from the middle if the pulse stands within:
-    where pulses are short against the slot, the background would be most of the error. The visibility is that of all.
+    """As :func:`phase_of`, but without the background where the pulse is narrower than the slot: from the window of
+    twice `window` bins that holds most tags, looked for where the mean of all allows it. The visibility is that of all.
+
+    Where pulses are short against the slot, the background would be most of the error.
     """
     error, variance, visibility = phase_of(counts)
-    inner = counts[BINS // 2 - window : BINS // 2 + window]
-    if abs(error) * BINS < window < BINS // 2 and inner.sum() > 0.5 * visibility * counts.sum():
-        around = np.zeros(BINS, counts.dtype)
-        around[BINS // 2 - window : BINS // 2 + window] = inner
-        error, variance = min((error, variance), phase_of(around)[:2], key=lambda found: found[1])
-    return error, variance, visibility
+    if window >= BINS // 2:
+        return error, variance, visibility
+    total = int(counts.sum())
+    reach = min(BINS // 2, window + math.ceil(5 * BINS * math.sqrt(min(variance, 1.0))))
+    centre = BINS // 2 + round(error * BINS)
+    around_and_around = np.concatenate([counts, counts, counts])
+    for _ in range(2):
+        first = centre % BINS + BINS - reach - window
+        near = around_and_around[first : first + 2 * (reach + window)]
+        sums = np.cumsum(near, dtype=np.int64)
+        inner = sums[2 * window - 1 :] - np.concatenate([[0], sums[: -2 * window]])      # windows that begin at each bin
+        at = int(np.argmax(inner)) if reach else 0
+        if int(inner[at]) - (1 - visibility) * total * 2 * window / BINS < 0.5 * visibility * total:
+            return error, variance, visibility
+        middle = centre - reach + at
+        around = np.zeros(BINS, np.int64)
+        around[BINS // 2 - window : BINS // 2 + window] = near[at : at + 2 * window]
+        offset, finer, _ = phase_of(around)
+        if reach:
+            centre, reach = middle + round(offset * BINS), 0          # once more, around the mean
+    found = (middle - BINS // 2) / BINS + offset
+    return (found - math.floor(found + 0.5), finer, visibility) if finer < variance else (error, variance, visibility)
+
+
+def sharp_phase(counts, window):
+    """Where a short pulse stands in a histogram of few tags, in which it need not show to :func:`phase_of`.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (BINS,)
+    window : int
+        Half-width, in bins, that holds a pulse.
+
+    Returns
+    -------
+    float or None
+        Distance from the middle, in slots; None where evenly spread tags would fill a window as much with a probability
+        above e^-10 (Poisson, Chernoff bound), or where the pulse is not short.
+    """
+    total, width = int(counts.sum()), 2 * window
+    if width >= BINS // 2:
+        return None
+    sums = np.cumsum(np.concatenate([[0], counts, counts[:width]]), dtype=np.int64)
+    inner = sums[width:-1] - sums[: -width - 1]                    # of each window, by its first bin
+    at, expected = int(np.argmax(inner)), total * width / BINS
+    most = int(inner[at])
+    if most <= expected or most * math.log(most / expected) - (most - expected) < 10 + math.log(BINS):
+        return None
+    inside = np.concatenate([counts, counts])[at : at + width]
+    middle = (at + float(inside @ (np.arange(width) + 0.5)) / most) / BINS - 0.5
+    return middle - math.floor(middle + 0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One straight piece of the clock: at `start_ps` it shows ``slot + phase / 2^64`` and gains ``rate / 2^64`` a ps.
+    """A stretch of the clock: at `start_ps` it shows ``slot + phase / 2^64`` and gains ``rate / 2^64`` a ps.
 
-    Phase 2^63 is the centre of a pulse: a slot begins half a slot before its pulse.
+    Phase 2^63 is the centre of a pulse: a slot begins half a slot before its pulse. A long stretch bends with the
+    drift; it holds straight `pieces`, and its own rate is that of the first.
     """
 
     start_ps: int
@@ -75,6 +124,12 @@ class Block:
     rate: int
     reason: str | None = None    # why the clock cannot be trusted here
     jumped: bool = False         # there are pulses, but not where they were expected
+    bent: tuple = ()             # of Block, where there are several
+
+    @property
+    def pieces(self):
+        """Straight ones, in order."""
+        return self.bent or (self,)
 
 
 class Clock:
@@ -102,7 +157,7 @@ class Clock:
         How far it has run.
     rate_hz, drift_hz_per_s : float
     visibility : float
-        |mean exp(2 pi i phase)|, mean over the last blocks.
+        ``|mean exp(2 pi i phase)|``, mean over the last blocks.
     """
 
     def __init__(self, found, start_ps, delay_ps, turn, window=BINS // 2):
@@ -110,7 +165,8 @@ class Clock:
         self._filter = _Filter(found)
         self._cycles = ONE // 2 + (round(turn * 2**30) << 34)
         self.time_ps = found.time_ps
-        self._close(int(start_ps), self._filter.advance((int(start_ps) - found.time_ps) * 1e-12))
+        # Back to the start without wandering: what was found was found in these very tags.
+        self._close(int(start_ps), self._filter.advance((int(start_ps) - found.time_ps) * 1e-12, walk=0.0))
         self._cycles %= ONE
 
     @property
@@ -151,9 +207,10 @@ class Clock:
         state, start_ps = self._filter, self.time_ps
         h = (stop_ps - start_ps) * 1e-12
         middle = min(max(((int(time_ps[0]) + int(time_ps[-1])) // 2 - start_ps) * 1e-12, 0.0), h)
-        rate_hz, drift = state.rate_hz + 0.5 * state.drift * h, state.drift
-        error, variance, visibility = self._measure(time_ps, detector, fixed_rate(rate_hz))
-        error -= 0.5 * drift * middle * (h - middle)          # the straight line runs above the parabola
+        ahead = self._ahead(stop_ps)
+        error, variance, visibility = self._measure(time_ps, detector, ahead)
+        if len(ahead) == 1:                                       # the straight line runs above the parabola
+            error -= 0.5 * state.drift * middle * (h - middle)
         state.advance(middle)
         reason, correction, jumped = None, 0.0, False
         if visibility**2 * len(time_ps) < LEAST_POWER:
@@ -167,13 +224,31 @@ class Clock:
             state.advance(h - middle)
             correction = phase + rate_change * (h - middle) + 0.5 * drift_change * (h - middle) ** 2
             self.visibility += (visibility - self.visibility) / 8
-        return self._close(stop_ps, rate_hz, correction, reason, jumped)
+        return self._run(ahead, correction, reason, jumped)
 
-    def _measure(self, time_ps, detector, rate):
-        """Phase error of tags against a straight line from here on, its variance, and the visibility."""
-        counts = np.zeros((4, BINS), np.int32)
-        _ext.match.histogram(time_ps, detector, self.delay_ps, self.time_ps, self._cycles % ONE, rate, counts)
+    def _ahead(self, stop_ps):
+        """Straight pieces up to `stop_ps`, as far as known before they are measured: (stop_ps, mean rate in Hz)."""
+        span, state = stop_ps - self.time_ps, self._filter
+        n = max(1, math.ceil(span * 1e-12 / PIECE_S))
+        h = span * 1e-12 / n
+        return [(self.time_ps + span * (k + 1) // n, state.rate_hz + state.drift * (k + 0.5) * h) for k in range(n)]
+
+    def _measure(self, time_ps, detector, ahead):
+        """Phase error of tags against the pieces that lie ahead, its variance, and the visibility."""
+        counts, at, cycles, start_ps = np.zeros((4, BINS), np.int32), 0, self._cycles, self.time_ps
+        for stop_ps, rate_hz in ahead:
+            rate = fixed_rate(rate_hz)
+            stop = len(time_ps) if stop_ps == ahead[-1][0] else int(np.searchsorted(time_ps, stop_ps))
+            _ext.match.histogram(time_ps[at:stop], detector[at:stop], self.delay_ps, start_ps, cycles % ONE, rate, counts)
+            at, cycles, start_ps = stop, cycles + rate * (stop_ps - start_ps), stop_ps
         return phase_within(counts.sum(axis=0), self.window)
+
+    def _run(self, ahead, correction, reason, jumped):
+        """Go through the pieces, with the correction spread over all of them."""
+        span_ps = max(ahead[-1][0] - self.time_ps, 1)
+        pieces = [self._close(stop_ps, rate_hz, correction * ((stop_ps - self.time_ps) / span_ps), reason, jumped)
+                  for stop_ps, rate_hz in ahead]
+        return pieces[0] if len(pieces) == 1 else replace(pieces[0], stop_ps=pieces[-1].stop_ps, bent=tuple(pieces))
 
     def _close(self, stop_ps, rate_hz, correction=0.0, reason=None, jumped=False):
         """End a straight piece: a node of the clock, where the next one begins."""
@@ -201,15 +276,15 @@ class _Filter:
         span4 = (12 * found.spread_s**2) ** 2
         # Variances of a least-squares parabola through light that is spread evenly over the span; the drift was found
         # on a grid only, whose step is 1.4 / span^2 (standard deviation).
-        drift = min(grid, 2 / span4 + 9.1 / (found.power * span4))
-        self.p = [1 / (8 * math.pi**2 * found.power), 0.0, 0.0, found.rate_error_hz**2, 0.0, drift]
+        drift = min(grid, (2 / found.harmonic**2 + 9.1 / (found.sharpness or found.power)) / span4)
+        self.p = [found.phase_variance, 0.0, 0.0, found.rate_error_hz**2, 0.0, drift]
         f = found.rate_hz
         self._walk = (PHASE_WALK * f) ** 2, (RATE_WALK * f) ** 2, (DRIFT_WALK * f) ** 2
 
-    def advance(self, h):
-        """Move the state by h (s, of either sign); returns the mean rate on the way."""
+    def advance(self, h, walk=1.0):
+        """Move the state by h (s, of either sign), while the clock wanders; returns the mean rate on the way."""
         a, b, c, d, e, f = self.p
-        qa, qd, qf = (q * abs(h) for q in self._walk)
+        qa, qd, qf = (q * abs(h) * walk for q in self._walk)
         self.p = [a + h * (2 * b + h * (c + d + h * (e + 0.25 * h * f))) + qa,
                   b + h * (c + d + h * (1.5 * e + 0.5 * h * f)), c + h * (e + 0.5 * h * f),
                   d + h * (2 * e + h * f) + qd, e + h * f, f + qf]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _ext
-from .gate import pulse_sigma
+from .gate_width import pulse_sigma
 from .pulse_rate import ONE, binned, fixed_rate, grow, longest_span_s, pulse_rate
 
 __all__ = ["Folder", "Peak", "peak"]
@@ -139,7 +139,7 @@ class Folder:
 
     @property
     def visibility(self):
-        """|mean exp(-2 pi i phase)| within the spans: of all detectors, and of each, float64 (n,)."""
+        """``|mean exp(-2 pi i phase)|`` within the spans: of all detectors, and of each, float64 (n,)."""
         clicks, lengths = (sum(s[i] for s in self._sums) for i in (2, 3))
         return float(lengths.sum() / clicks.sum()), (lengths / np.maximum(clicks, 1))[: self._n]
 

@@ -1,11 +1,12 @@
 """Alice's slot numbers by the public string: where frames begin, which frame it is, and whether it stays so."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .. import _ext, preamble
+from . import detector_delays
 from .tracking import Detections
 
 __all__ = ["FrameSearch", "HeaderWatch", "Numbered", "Offsets", "Slip"]
@@ -14,7 +15,9 @@ SIGNIFICANCE = 7.0           # peak over noise that is asked for; the largest of
 CONFIRMATION = 4.0           # asked of other clicks, for the one frame number that was found
 CLICKS_LIMIT = 1 << 24       # clicks after which the string is held to be absent
 LONGEST_DELAY_S = 2e-6       # between detectors
-CANDIDATES = 4096            # frame numbers tried at a time
+CANDIDATES = 512             # frame numbers tried at a time, or as many as there are frames with clicks
+PATIENCE = 64                # detectors whose delay is not known are waited for, so many times as long as it took to find
+                             # the string
 CLICKS_COMPARED = 2048       # header clicks that decide on the frame number
 
 
@@ -25,6 +28,7 @@ class Offsets:
     slots: np.ndarray            # int64 (4,), to add, per detector
     contrast: float              # (on - off) / (on + off) of the clicks in the fixed half of the headers
     significance: float
+    left_out: tuple[int, ...] = ()       # detectors whose place could not be told: their clicks are not used
 
 
 class FrameSearch:
@@ -91,46 +95,68 @@ class FrameSearch:
         if not final and not self.exhausted and (frames < self._next or header_clicks < 40):
             return None
         self._next = 2 * frames
-        start, significance = self._frame_start()
+        start, significance = self._frame_start(self._correlation(self._counts.sum(axis=0)))
         if significance < SIGNIFICANCE:
             self.reason = (f"public string not found: significance {significance:.1f} of {SIGNIFICANCE:.0f} after "
                            f"{frames} frames")
             return None
         self._found_at = self._found_at or frames
-        offsets = self._per_detector(start, final or self.exhausted or frames >= 16 * self._found_at)
-        return None if offsets is None else self._number(offsets, significance)
+        offsets, placed = self._per_detector(start)
+        found = self._number(offsets, placed, significance)
+        waited = frames >= PATIENCE * self._found_at
+        return found and self._place_rest(found, placed, final or self.exhausted or waited)
 
     def _correlation(self, counts):
         """Clicks in on slots minus clicks in off slots, for each place where the frame may begin; int64 (F,)."""
         spectrum = self._template * np.conj(np.fft.rfft(counts))
         return np.rint(np.fft.irfft(spectrum, self._sync.frame_slots)).astype(np.int64)
 
-    def _frame_start(self):
+    def _frame_start(self, score):
         """What to add to the slots so that frames begin at multiples of their length, and its significance."""
-        score = self._correlation(self._counts.sum(axis=0))
         best = int(np.argmax(score))
         spread = float(score.std())
         return best, (float(score[best] - score.mean()) / spread if spread else 0.0)
 
-    def _per_detector(self, start, settle):
-        """Offsets within the frame of each detector: delays of several slots show here. None: wait for more clicks."""
-        frame = self._sync.frame_slots
-        offsets = np.full(4, start, np.int64)
-        near = np.arange(start - self._longest_delay, start + self._longest_delay + 1)
+    def _near(self, counts, start):
+        """As :meth:`_correlation`, only from ``start - longest_delay`` to ``start + longest_delay``; int64."""
+        reach = self._longest_delay
+        part = np.take(counts, np.arange(-start - reach, self._half - start + reach), mode="wrap")
+        size = 1 << (len(part) - 1).bit_length()
+        template = np.where(self._on, 1.0, -1.0)
+        score = np.fft.irfft(np.fft.rfft(part, size) * np.conj(np.fft.rfft(template, size)), size)
+        return np.rint(score[: 2 * reach + 1][::-1]).astype(np.int64)
+
+    def _per_detector(self, start):
+        """Offsets within the frame of each detector, and which of them stand out by themselves already."""
+        offsets, placed, agreement = np.full(4, start, np.int64), np.zeros(4, bool), np.zeros(4)
         for d in np.flatnonzero(self._counts.sum(axis=1)):
-            score = self._correlation(self._counts[d])
-            spread = float(score.std()) or 1.0
-            window = score[near % frame]
-            if window.max() > 6 * spread:
-                offsets[d] = near[np.argmax(window)]
-            elif score[start] < 3 * spread and not settle:
+            score = self._near(self._counts[d], start)
+            score = score / math.sqrt(max(int(self._counts[d].sum()) * self._half / self._sync.frame_slots, 1.0))
+            agreement[d] = score[self._longest_delay]
+            if score.max() > 6:
+                offsets[d], placed[d] = start - self._longest_delay + int(np.argmax(score)), True
+        if not placed.any():                         # only all together stood out: begin with those that agree most
+            placed = agreement >= min(SIGNIFICANCE / 2, agreement.max())
+        return offsets, placed
+
+    def _place_rest(self, found, placed, last_word):
+        """Place the other detectors, too, by all that the string tells; None: wait for more clicks."""
+        slots, left_out = found.slots.copy(), []
+        for d in np.flatnonzero(~placed & (self._counts.sum(axis=1) > 0)):
+            clicks = np.concatenate([part.slot[part.detector == d] for part in self.pending]) + slots[d]
+            shift, wait = detector_delays.place(self._sync, clicks, self._longest_delay, found.contrast, last_word)
+            if wait:
                 self.reason = f"public string not yet seen by detector {d}"
                 return None
-        return offsets
+            if shift is None:
+                left_out.append(int(d))
+            else:
+                slots[d] += shift
+        return replace(found, slots=slots, left_out=tuple(left_out))
 
-    def _number(self, offsets, significance):
+    def _number(self, offsets, placed, significance):
         """Add the number of the first frame to the offsets, from the half of the header that depends on it."""
-        row, place, contrast = self._numbered_clicks(offsets)
+        row, place, contrast = self._numbered_clicks(offsets, placed)
         if not len(row):
             self.reason = "public string not found: no clicks in its numbered half"
             return None
@@ -141,7 +167,7 @@ class FrameSearch:
         first_row, last_row = int(row.min()), int(row.max())
         row = row - first_row
         best = 0.0
-        candidates = self._candidates(last_row)
+        candidates = self._candidates(first_row, last_row)
         for low, n in candidates:
             patterns, first = self._patterns(low + first_row, n + last_row - first_row)
             score = self._agreement(row[:most], place[:most], patterns, first, n)
@@ -155,18 +181,20 @@ class FrameSearch:
                        f"{SIGNIFICANCE:.0f} among {sum(n for _, n in candidates)} numbers)")
         return None
 
-    def _candidates(self, last_row):
+    def _candidates(self, first_row, last_row):
         """Numbers to try for the frame of counted slot 0, as (first, how many), the nearest to the guess first."""
         low, high = self._range
         low = max(low, -last_row)                    # of all frames with clicks, the last one at least must exist
-        parts = [(at, min(CANDIDATES, high + 1 - at)) for at in range(low, high + 1, CANDIDATES)]
+        step = max(CANDIDATES, last_row - first_row)
+        parts = [(at, min(step, high + 1 - at)) for at in range(low, high + 1, step)]
         return sorted(parts, key=lambda part: abs(part[0] + part[1] // 2 - self._guess))
 
-    def _numbered_clicks(self, offsets):
-        """Frame (counted from an arbitrary one) and place of the last clicks in the numbered half; the contrast."""
+    def _numbered_clicks(self, offsets, placed):
+        """Frame (counted from an arbitrary one) and place of the last clicks in the numbered half; the contrast. Of the
+        detectors that are placed."""
         rows, places, on, off = [], [], 0, 0
         for stretch in reversed(self.pending):
-            slot = stretch.slot + offsets[stretch.detector]
+            slot = (stretch.slot + offsets[stretch.detector])[placed[stretch.detector]]
             frame, place = np.divmod(slot, self._sync.frame_slots)
             fixed = self._on[place[place < self._half]]
             on, off = on + int(fixed.sum()), off + int((~fixed).sum())
@@ -231,17 +259,31 @@ class HeaderWatch:
         Slip
             Where the string does not agree any more.
         """
-        slot, detector = np.empty(len(detections.slot), np.int64), np.empty(len(detections.slot), np.uint8)
+        counted, which = detections.slot, detections.detector
+        if self._offsets.left_out:
+            stay = ~np.isin(which, self._offsets.left_out)
+            counted, which = counted[stay], which[stay]
+        slot, detector = np.empty(len(counted), np.int64), np.empty(len(counted), np.uint8)
         score = np.zeros(2, np.int64)
-        n = _ext.match.place(detections.slot, detections.detector, self._offsets.slots, self._sync.frame_slots,
+        n = _ext.match.place(counted, which, self._offsets.slots, self._sync.frame_slots,
                              self._sync.header_slots, self._pattern, slot, detector, score)
         horizon = detections.stop_slot + int(self._offsets.slots.min()) - 2
-        self._open.append(Numbered(slot[:n], detector[:n], horizon, score, detections))
+        self._open.append(Numbered(slot[:n], detector[:n], horizon, score, detections, self._busy(detections)))
         self._score += score
         agreement, expected = self._agreement()
         if expected < self.FIRST or (agreement < self.AGREES and expected < self.LAST):
             return []
         return self._judge()
+
+    def _busy(self, detections):
+        """Slots after whose gate some detector clicked, of all tags there are, in order; none where nobody asked."""
+        if not detections.strays:
+            return np.empty(0, np.int64)
+        offsets = self._offsets.slots
+        busy = [slot + offsets[which] for slot, which in ((detections.slot, detections.detector), detections.strays)]
+        if detections.first_slot is not None:                     # nobody knows what clicked before: as if one had
+            busy.append(detections.first_slot + np.arange(int(offsets.min()) - 1, int(offsets.max())))
+        return np.sort(np.concatenate(busy), kind="stable")
 
     def finish(self, sound):
         """No more will come.
@@ -308,6 +350,7 @@ class Numbered:
     horizon: int                 # no later stretch holds a slot before this one
     score: np.ndarray            # clicks in (off, on) slots of the fixed half of the headers
     raw: Detections
+    busy: np.ndarray = None      # int64, slots after whose gate some detector clicked (for blanking), in order
 
 
 class Slip(Exception):

@@ -7,13 +7,11 @@ import numpy as np
 
 from .. import _ext
 from ..datatypes import Clicks
-from .clock import BINS, phase_within
+from .clock import BINS, phase_within, sharp_phase
+from .gate_width import background_of, gate_curve, pulse_sigma
 from .pulse_rate import ONE
 
 __all__ = ["ClickMaker", "Gate", "align", "choose_gate"]
-
-MISALIGNMENT = 0.01          # error rate of signal clicks that the choice of the gate reckons with
-EFFICIENCY_EC = 1.16         # error-correction cost in units of the Shannon limit, likewise
 
 # (basis, bit) of each pattern of detectors that clicked in a slot, for each of four equally likely draws.
 # One basis, both detectors: a random bit in it. Both bases: a random basis and a random bit, whatever else is known:
@@ -37,11 +35,13 @@ class Gate:
     width_ps: int
     jitter_ps: float             # standard deviation of the pulse
     background: float            # tags outside of the pulse, as a fraction of all
+    centre_ps: int = 0           # of the window, from the mean of the pulse
 
     def window(self, period_ps):
-        """(low, width) of the gate in units of 2^-64 slots, around the middle of the slot."""
+        """(low, width) of the gate in units of 2^-64 slots: within the slot, at its centre or beside it."""
         width = min(round(self.width_ps / period_ps * ONE), ONE - 1)
-        return ONE // 2 - width // 2, width
+        low = ONE // 2 - width // 2 + round(self.centre_ps / period_ps * ONE)
+        return min(max(low, 0), ONE - 1 - width), width
 
 
 def align(counts, delay_ps, period_ps, window=BINS // 2, weight=1.0):
@@ -67,80 +67,47 @@ def align(counts, delay_ps, period_ps, window=BINS // 2, weight=1.0):
     delays = delay_ps.copy()
     for d in range(4):
         error, _, visibility = phase_within(counts[d], window)
-        if visibility**2 * int(counts[d].sum()) > 12:
+        if visibility**2 * int(counts[d].sum()) <= 12:
+            error = sharp_phase(counts[d], window)
+        if error is not None:
             delays[d] += round(weight * (error - common - math.floor(error - common + 0.5)) * period_ps)
     return delays
 
 
-def choose_gate(counts, period_ps, signal_intensity, gate_ps=None):
-    """One gate for all detectors, from their common phase histogram.
+def choose_gate(counts, period_ps, signal_intensity, gate_ps=None, mean_intensity=None):
+    """One gate for all detectors, from their phase histogram.
 
     The window must be the same for all once they are aligned: if a detector were favoured early or late in the slot,
     the announced slots together with the arrival time that Eve may know or set would tell her which detector clicked,
     hence the bit (time side channel; time-shift attack: Qi, Fung, Lo, Ma, Quantum Inf. Comput. 7, 73 (2007)).
 
-    The pulse is taken as a Gaussian on a uniform background; the width maximises the asymptotic key rate of decoy-state
-    BB84, ``s [1 - h(e1)] - f h(E) (s + n)`` with signal and noise counts in the gate, not the signal-to-noise ratio,
-    which would cut away half of the signal. Where no width gives key, it maximises ``s / sqrt(s + n)``.
+    Its width and centre are those of the highest key rate (:func:`~.gate_width.gate_curve`), not of the best
+    signal-to-noise ratio, which would cut away most of the signal. Where no width gives key, it maximises
+    ``s / sqrt(s + n)``.
 
     Parameters
     ----------
-    counts : ndarray of int, shape (BINS,)
+    counts : ndarray of int, shape (4, BINS) or (BINS,)
         The pulse is in the middle.
     period_ps : float
     signal_intensity : float
         Mean photon number of the signal.
     gate_ps : int, optional
         Width to take instead.
+    mean_intensity : float, optional
+        Mean photon number over all intensities.
 
     Returns
     -------
     Gate
     """
-    total = max(int(counts.sum()), 1)
-    # Furthest from the pulse only background is left; a quarter of the slot is enough to count it.
-    background = min(float(np.roll(counts, BINS // 2)[3 * BINS // 8 : 5 * BINS // 8].sum()) * 4, float(total))
-    sigma = pulse_sigma(counts, background)
+    both = counts if counts.ndim == 1 else counts.sum(axis=0)
+    total, background = max(int(both.sum()), 1), background_of(both)
+    sigma, centre_ps = pulse_sigma(both, background), 0
     if gate_ps is None:
-        signal = max(total - background, 1.0)
-        widths = np.arange(2, BINS + 1, 2)
-        kept = np.array([math.erf(w / BINS / (2 * math.sqrt(2) * sigma)) for w in widths]) * signal
-        noise = background * widths / BINS
-        value = _key_rate(kept, noise, signal_intensity)
-        if value.max() <= 0:
-            value = kept / np.sqrt(kept + noise + 1)
-        gate_ps = max(1, round(float(widths[np.argmax(value)]) / BINS * period_ps))
-    return Gate(min(gate_ps, math.ceil(period_ps)), sigma * period_ps, background / total)
-
-
-def pulse_sigma(counts, background):
-    """Standard deviation of the pulse in slots, from the window that holds the inner half of its light.
-
-    The inner half is blind to the long tails of detectors, which would widen a mean square.
-    """
-    middle = len(counts) // 2
-    both = np.concatenate([[0], np.cumsum(counts[middle:] + counts[middle - 1 :: -1])])
-    light = both - background * np.arange(middle + 1) / middle
-    half = 0.5 * (int(counts.sum()) - background)
-    if half <= 0:
-        return 0.3
-    at = int(np.argmax(light >= half))
-    width = at - 1 + (half - light[at - 1]) / (light[at] - light[at - 1]) if at else float(middle)
-    return float(min(max(width / 0.67449, 0.5), 0.6 * middle)) / (2 * middle)   # 0.67449 sigma hold a half
-
-
-def _key_rate(signal, noise, intensity):
-    """Key rate up to a factor: single photons, from the signal and from noise in their pulses, minus the leak."""
-    total = signal + noise + 1e-300
-    single = signal + intensity * noise + 1e-300
-    qber = (MISALIGNMENT * signal + noise / 2) / total
-    phase_error = (MISALIGNMENT * signal + intensity * noise / 2) / single
-    return math.exp(-intensity) * single * (1 - _entropy(phase_error)) - EFFICIENCY_EC * total * _entropy(qber)
-
-
-def _entropy(p):
-    p = np.clip(p, 1e-12, 0.5)
-    return -p * np.log2(p) - (1 - p) * np.log2(1 - p)
+        curve = gate_curve(counts, period_ps, signal_intensity, mean_intensity)
+        gate_ps, centre_ps = (round(float(x[curve.best])) for x in (curve.width_ps, curve.centre_ps))
+    return Gate(min(max(gate_ps, 1), math.ceil(period_ps)), sigma * period_ps, background / total, centre_ps)
 
 
 class ClickMaker:
@@ -151,16 +118,27 @@ class ClickMaker:
     rng : numpy.random.Generator
         For double clicks; two bits are drawn for each, in order of slots, so a replay with the same generator gives
         the same clicks however the tags were cut into stretches.
+    blank_slots : int
+        A slot counts only if no detector clicked, in or out of a gate, in so many slots before it; 0: all count.
+
+    Attributes
+    ----------
+    blanked : int
+        Slots with clicks that were left out because a detector may have been dead.
+    coincidences : int
+        Slots that count in which detectors of both bases clicked.
+    late : int
+        Detections that came after their slot was given away.
     """
 
-    def __init__(self, rng):
-        self._rng = rng
+    def __init__(self, rng, blank_slots=0):
+        self._rng, self._blank_slots = rng, int(blank_slots)
+        self._busy, self._last_busy, self.blanked = np.empty(0, np.int64), -(1 << 62), 0
         self._slot, self._detector = np.empty(0, np.int64), np.empty(0, np.uint8)
         self._last = -1
-        self.late = 0                # detections that came after their slot was given away
-        self.coincidences = 0        # slots in which detectors of both bases clicked
+        self.late = self.coincidences = 0
 
-    def push(self, slot, detector, horizon):
+    def push(self, slot, detector, horizon, busy=None):
         """Take detections in; give away the slots before `horizon`, for which none can follow.
 
         Parameters
@@ -170,6 +148,8 @@ class ClickMaker:
         detector : ndarray of uint8, shape (M,)
         horizon : int or None
             None: all.
+        busy : ndarray of int64, shape (B,), optional
+            Slots after whose gate some detector clicked, in order; for blanking.
 
         Returns
         -------
@@ -185,11 +165,31 @@ class ClickMaker:
         slots, fired = np.empty(stop - first, np.int64), np.empty(stop - first, np.uint8)
         n = _ext.match.combine(slot[first:stop], detector[first:stop], slots, fired)
         slots, fired = slots[:n], fired[:n]
-        several = np.count_nonzero(fired & (fired - 1))
-        self.coincidences += int(np.count_nonzero((fired & 3 != 0) & (fired >> 2 != 0)))
-        draws = np.asarray(self._rng.integers(0, 4, several), np.uint8)
-        basis, outcome = np.empty(n, np.uint8), np.empty(n, np.uint8)
-        _ext.match.decide(fired, _OUTCOME, draws, basis, outcome)
         if n:
             self._last = int(slots[-1])
+        if self._blank_slots:
+            slots, fired = self._live(slots, fired, horizon, busy)
+        several = fired[np.flatnonzero(fired & (fired - 1))]
+        self.coincidences += int(np.count_nonzero((several & 3 != 0) & (several >> 2 != 0)))
+        draws = np.asarray(self._rng.integers(0, 4, len(several)), np.uint8)
+        basis, outcome = np.empty(len(slots), np.uint8), np.empty(len(slots), np.uint8)
+        _ext.match.decide(fired, _OUTCOME, draws, basis, outcome)
         return Clicks(slots, basis, outcome)
+
+    def _live(self, slots, fired, horizon, busy):
+        """Only the slots for which every detector was ready.
+
+        While one detector is dead and the others are not, the bit of a click tells that of the click before it
+        (Rogers, Bienfang, Nakassis, Xu, Clark, New J. Phys. 9, 319 (2007)), and the bases are not detected alike. Only
+        what happened before the slot decides, so nobody learns from the choice which detector clicked in it.
+        """
+        busy = self._busy if busy is None or not len(busy) else np.sort(np.concatenate([self._busy, busy]), kind="stable")
+        live = np.empty(len(slots), np.uint8)
+        count = _ext.match.blank(slots, busy, self._last_busy, self._blank_slots, live)
+        self.blanked += len(slots) - count
+        past = len(busy) if horizon is None else int(np.searchsorted(busy, horizon - 1))
+        if past:
+            self._last_busy = int(busy[past - 1])
+        self._busy = busy[past:]
+        kept = live.view(bool)
+        return slots[kept], fired[kept]

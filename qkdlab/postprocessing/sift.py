@@ -58,15 +58,33 @@ def sifted(slot, bit, basis, intensity, *, code):
     -------
     SiftedKey
     """
-    slot = _slots(slot)
-    bit, basis = _column(bit, "bit", 1, len(slot)), _column(basis, "basis", 1, len(slot))
-    intensity = _column(intensity, "intensity", 7, len(slot))
     if code not in (0, 1):
         raise BadInput("0 (key) or 1 (test) is expected", field="code", value=code)
-    kept = np.empty(len(slot), np.int64), np.empty(len(slot), np.uint8), np.empty(len(slot), np.uint8)
-    n = _ext.sift.select(basis, code, slot, bit, intensity, *kept)
-    slot, bit, intensity = (column[:n].copy() if 2 * n < len(column) else column[:n] for column in kept)
-    return SiftedKey(Bits.from_numpy(bit), slot, int(code), intensity)
+    columns = [np.asarray(column) for column in (slot, bit, basis, intensity)]
+    if not _ready(*columns):
+        columns = _checked(*columns)
+    slot, bit, basis, intensity = columns
+    n = len(slot)
+    slots, words, levels = np.empty(n, np.int64), np.zeros((n + 63) // 64, np.uint64), np.empty(n, np.uint8)
+    kept, good = _ext.sift.select(basis, code, slot, bit, intensity, slots, words, levels)
+    if not good:
+        _checked(*columns)                   # says what is wrong
+    words = words[: (kept + 63) // 64]
+    words.flags.writeable = False
+    slots, levels = (column[:kept].copy() if 2 * kept < n else column[:kept] for column in (slots, levels))
+    return SiftedKey(Bits(words, kept), slots, int(code), levels)
+
+
+def _ready(slot, *columns):
+    """Of the kinds that the kernel takes, which looks at the values itself."""
+    return slot.dtype == np.int64 and all(column.dtype == np.uint8 for column in columns) and all(
+        column.shape == slot.shape and column.ndim == 1 and column.flags.c_contiguous for column in (slot, *columns))
+
+
+def _checked(slot, bit, basis, intensity):
+    slot = _slots(slot)
+    return (slot, _column(bit, "bit", 1, len(slot)), _column(basis, "basis", 1, len(slot)),
+            _column(intensity, "intensity", 7, len(slot)))
 
 
 # ------------------------------------------------------------------------------------------------ what Bob says

@@ -7,6 +7,7 @@ what cannot be synchronised is reported with its place and the reason. How the t
 difference.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +15,17 @@ import numpy as np
 from ..datatypes import Clicks
 from ..errors import BadInput
 from .clock import BINS
+from .detector_order import swapped
 from .frames import FrameSearch, HeaderWatch, Slip
 from .gate import ClickMaker
+from .gate_width import gate_curve
 from .tracking import Detections, LostStretch, Tracker
 
 __all__ = ["ClockState", "LostStretch", "Synchroniser", "synchronise"]
 
 DISORDER_PS = 10**9          # tags may be out of order by this much; a larger step back is a new start of Bob's clock
+MOST_STEPS = 3               # more of them in one stretch are no clocks that were set back: its tags are not in order
+CHECKED = 256                # stretches that are looked at for swapped detectors
 MOVED = "the public string does not agree any more"
 
 
@@ -39,6 +44,7 @@ class ClockState:
     gate_ps: int | None = None
     delays_ps: tuple[int, ...] | None = None     # of the detectors, against the first
     gated_fraction: float | None = None      # tags inside of the gate
+    blanked: int | None = None               # slots with clicks left out so far because a detector may have been dead
     reason: str | None = None                # why there are no clicks
 
 
@@ -77,8 +83,10 @@ class Synchroniser:
         self._source, self._sync, self._late_frames = source, sync, int(late_frames)
         self._input = np.full(256, 255, np.uint8)
         self._input[list(receiver.channels)] = range(4)
-        self._tracker = Tracker(source.clock_hz, float(search_ppm), source.intensities[0], receiver.gate_ps)
-        self._maker = ClickMaker(rng)
+        blank_slots = math.ceil((receiver.blank_ps or 0) * source.clock_hz * 1e-12)
+        self._tracker = Tracker(source.clock_hz, float(search_ppm), source.intensities[0], receiver.gate_ps,
+                                float(np.dot(source.intensities, source.probabilities)), keep_strays=blank_slots > 0)
+        self._maker, self._blanking = ClickMaker(rng, blank_slots), blank_slots > 0
         self._search = self._watch = self._offsets = self._first_frame = None
         self._first_ps = None        # the first tag
         self._anchor = None          # when (ps) and with which of Alice's slots the last lock began
@@ -93,7 +101,8 @@ class Synchroniser:
         Parameters
         ----------
         tags : TimeTags
-            Later than those before, but for a disorder of at most 1 ms. Channels that are no detector's are ignored.
+            Later than those before, but for a disorder of at most 1 ms, or of any extent within the stretch. Channels
+            that are no detector's are ignored.
 
         Returns
         -------
@@ -105,7 +114,12 @@ class Synchroniser:
         if detector.max(initial=0) > 3:
             ours = np.flatnonzero(detector < 4)
             time_ps, detector = time_ps[ours], detector[ours]
-        back = np.flatnonzero(np.diff(time_ps) < -DISORDER_PS) + 1
+        back = np.empty(0, np.int64)
+        if (time_ps[1:] < time_ps[:-1]).any():
+            back = np.flatnonzero(np.diff(time_ps) < -DISORDER_PS) + 1
+        if len(back) > MOST_STEPS:
+            order = np.argsort(time_ps, kind="stable")
+            time_ps, detector, back = time_ps[order], detector[order], back[:0]
         for times, detectors in zip(np.split(time_ps, back), np.split(detector, back), strict=True):
             if len(times):
                 self._first_ps = int(times[0]) if self._first_ps is None else self._first_ps
@@ -133,6 +147,20 @@ class Synchroniser:
         period_ps = 1e12 / (clock.rate_hz if clock else self._source.clock_hz)
         return ((np.arange(BINS) + 0.5) / BINS - 0.5) * period_ps, self._tracker.histogram()
 
+    def gate_curve(self):
+        """Key rate and signal-to-noise ratio for each width of the gate, from all tags since the lock.
+
+        Returns
+        -------
+        GateCurve or None
+            None without a lock.
+        """
+        clock, source = self._tracker.clock, self._source
+        if clock is None or not self._tracker.histogram().any():
+            return None
+        return gate_curve(self._tracker.histogram(), 1e12 / clock.rate_hz, source.intensities[0],
+                          float(np.dot(source.intensities, source.probabilities)))
+
     @property
     def coincidences(self):
         """Slots so far in which detectors of both bases clicked."""
@@ -153,6 +181,7 @@ class Synchroniser:
             visibility=clock.visibility, jitter_ps=tracker.gate.jitter_ps, gate_ps=tracker.gate.width_ps,
             delays_ps=tuple(int(d) for d in delays - delays[0]),
             gated_fraction=tracker.gated / tracker.seen if tracker.seen else None,
+            blanked=self._maker.blanked if self._blanking else None,
             reason=None if self._locked else self._reason)
 
     # ------------------------------------------------------------------------------------------------------ the stream
@@ -215,9 +244,19 @@ class Synchroniser:
         elif offsets is not None:
             self._search, self._offsets, self._locked = None, offsets, True
             self._watch = HeaderWatch(self._sync, offsets)
+            self._complain(search.pending, offsets)
             self._anchor = self._tracker.start_ps, int(offsets.slots[self._tracker.reference])
             for stretch in search.pending:
                 self._number(stretch)
+
+    def _complain(self, pending, offsets):
+        """Tell of detectors that are lost or swapped, at the time of the lock."""
+        told = [f"detector {d} saw too little of the public string to tell its delay: its clicks are left out"
+                for d in offsets.left_out]
+        slot = np.concatenate([part.slot + offsets.slots[part.detector] for part in pending[:CHECKED]])
+        told += swapped(self._source, self._sync, slot, np.concatenate([part.detector for part in pending[:CHECKED]]))
+        for words in told:
+            self._lose(pending[0].start_ps, pending[0].start_ps, words)
 
     def _end(self, reason):
         """No more detections in these slot counts; `reason` None: the recording ended."""
@@ -233,7 +272,7 @@ class Synchroniser:
 
     def _emit(self, certain):
         for part in certain:
-            clicks = self._maker.push(part.slot, part.detector, part.horizon)
+            clicks = self._maker.push(part.slot, part.detector, part.horizon, part.busy)
             if len(clicks):
                 self._out.append(clicks)
                 if self._first_frame is None:

@@ -8,7 +8,7 @@ import numpy as np
 from .. import _ext
 from .clock import BINS, CARRY, Clock
 from .gate import align, choose_gate
-from .pulse_rate import FIRST_SPAN_S, grow, longest_span_s, search
+from .pulse_rate import FIRST_SPAN_S, grow, longest_span_s, search, sharpen
 
 __all__ = ["Detections", "LostStretch", "Tracker", "Unlocked"]
 
@@ -21,7 +21,8 @@ BLOCK_POWER = 64.0           # but with enough tags for this |R|^2 / N,
 BLOCK_TAGS = 1 << 16         # and not more than this many
 BLOCK_STRETCH = 8            # where light fades, a block ends after so many times its expected length
 GAP_TAGS, GAP_PS = 20, 10**9     # time without tags at which a block ends: expected tags (e^-20), and at least so long
-REALIGN_TAGS = 1 << 16       # tags from which the detectors' delays are estimated anew
+REALIGN_TAGS = 1 << 12, 1 << 18  # when delays are estimated anew: not before so many tags, then when they have doubled,
+                                 # later after so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Detections:
     stop_slot: int               # where the next stretch begins
     start_ps: int
     stop_ps: int
+    strays: tuple = ()           # tags outside of the gate, where asked for: slot after whose gate, detector (both arrays)
+    first_slot: int | None = None        # where this stretch begins, if what came before it is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,9 @@ class Tracker:
     search_ppm : float
     signal_intensity : float
     gate_ps : int or None
+    mean_intensity : float, optional
+    keep_strays : bool
+        Whether Detections tell of the tags outside of the gate, too.
 
     Attributes
     ----------
@@ -78,9 +84,10 @@ class Tracker:
         Latest tag that came in.
     """
 
-    def __init__(self, clock_hz, search_ppm, signal_intensity, gate_ps):
+    def __init__(self, clock_hz, search_ppm, signal_intensity, gate_ps, mean_intensity=None, *, keep_strays=False):
+        self._keep_strays = keep_strays
         self._clock_hz, self._search_ppm = clock_hz, search_ppm
-        self._signal_intensity, self._gate_ps = signal_intensity, gate_ps
+        self._intensities = signal_intensity, gate_ps, mean_intensity
         self._time, self._detector = np.empty(0, np.int64), np.empty(0, np.uint8)
         self._new, self._count = [], 0
         self.clock = None
@@ -93,6 +100,7 @@ class Tracker:
 
     def _unlock(self):
         self._following, self._found, self._span_s = False, None, FIRST_SPAN_S
+        self._blind = True                       # what clicked just before the next stretch is not known
 
     def add(self, time_ps, detector):
         """Tags to wait (at least one): int64, and uint8 from 0 to 3. Sorted later if they are not."""
@@ -169,22 +177,26 @@ class Tracker:
 
     def _lock(self, time_ps, detector):
         """Align the detectors and choose the gate on the tags in which the rate was found."""
-        found, self.start_ps = self._found, int(time_ps[0])
+        found, self.start_ps = sharpen(self._found, time_ps, detector), int(time_ps[0])
         period_ps = 1e12 / found.rate_hz
         turns, powers = np.array(found.turns), np.array(found.powers)
         self.reference = int(np.argmax(powers))
         turn = turns[self.reference]
         delays = np.where(powers > 12, np.rint(_wrap(turn - turns) * period_ps), 0).astype(np.int64)
         self._tags_per_ps = len(time_ps) / max(int(time_ps[-1]) - self.start_ps, 1)
-        window = BINS // 2
+        window = min(BINS // 2, 3 * BINS // (2 * found.harmonic) + 2)     # pulses with that harmonic are as narrow
         for _ in range(3):
             counts = self._rehearse(Clock(found, self.start_ps, delays, turn, window), time_ps, detector)
             delays = align(counts, delays, period_ps, window)
-            self.gate = choose_gate(counts.sum(axis=0), period_ps, self._signal_intensity, self._gate_ps)
-            window = min(BINS // 2, math.ceil(4 * self.gate.jitter_ps / period_ps * BINS) + 2)
+            window = self._choose(counts, period_ps)
         self.clock, self._following = Clock(found, self.start_ps, delays, turn, window), True
         self._recent, self._settled = np.zeros((4, BINS), np.int32), np.zeros((4, BINS), np.int64)
         self.seen = self.gated = 0
+
+    def _choose(self, counts, period_ps):
+        """Choose the gate; returns the half-width, in bins, in which pulses are looked for."""
+        self.gate = choose_gate(counts, period_ps, *self._intensities)
+        return min(BINS // 2, math.ceil(4 * self.gate.jitter_ps / period_ps * BINS) + 2)
 
     def _rehearse(self, clock, time_ps, detector):
         """Run a clock over tags; returns the phase histogram by its final course."""
@@ -206,9 +218,21 @@ class Tracker:
         """Follow the clock over one block and gate its tags: (Block, slots, detectors)."""
         block = clock.follow(time_ps, detector, max(stop_ps, clock.time_ps))
         slot, which = np.empty(len(time_ps), np.int64), np.empty(len(time_ps), np.uint8)
-        n = _ext.match.gate(time_ps, detector, clock.delay_ps, block.start_ps, block.slot, block.phase, block.rate,
-                            *window, slot, which, counts)
-        return block, slot[:n], which[:n]
+        kept = 0
+        for piece, part in _parts(block, time_ps):
+            kept += _ext.match.gate(time_ps[part], detector[part], clock.delay_ps, piece.start_ps, piece.slot,
+                                    piece.phase, piece.rate, *window, slot[kept:], which[kept:], counts)
+        return block, slot[:kept], which[:kept]
+
+    def _strays(self, block, time_ps, detector, window):
+        """The tags that the gate leaves out: (slots after whose gate they came, detectors)."""
+        if not self._keep_strays:
+            return ()
+        slot, which, kept = np.empty(len(time_ps), np.int64), np.empty(len(time_ps), np.uint8), 0
+        for piece, part in _parts(block, time_ps):
+            kept += _ext.match.strays(time_ps[part], detector[part], self.clock.delay_ps, piece.start_ps, piece.slot,
+                                      piece.phase, piece.rate, *window, slot[kept:], which[kept:])
+        return slot[:kept], which[:kept]
 
     def _longest_block_ps(self, wanted):
         return round(BLOCK_STRETCH * wanted / self._tags_per_ps)
@@ -218,7 +242,7 @@ class Tracker:
         wanted = self._block_tags(self.clock)
         time_ps = self._time[: wanted + 1]
         n = min(wanted, len(time_ps))
-        gaps = np.flatnonzero(np.diff(time_ps) > max(GAP_TAGS / self._tags_per_ps, GAP_PS))
+        gaps = _gaps(time_ps, max(GAP_TAGS / self._tags_per_ps, GAP_PS))
         if len(gaps):
             n = int(gaps[0]) + 1
         longest = self.clock.time_ps + self._longest_block_ps(wanted)
@@ -230,24 +254,27 @@ class Tracker:
     def _track(self):
         """One block."""
         clock, (n, stop_ps, resume_ps) = self.clock, self._next_block()
-        block, slot, which = self._fold(clock, self._time[:n], self._detector[:n], stop_ps,
-                                        self.gate.window(1e12 / clock.rate_hz), self._recent)
+        window = self.gate.window(1e12 / clock.rate_hz)
+        block, slot, which = self._fold(clock, self._time[:n], self._detector[:n], stop_ps, window, self._recent)
         if self._elsewhere(block, n) and block.start_ps != self.start_ps:
             self._unlock()                                     # its tags are tried again
             yield Unlocked(block.start_ps, block.reason)
             return
+        strays = self._strays(block, self._time[:n], self._detector[:n], window)
         self._drop(n)
         self.seen, self.gated = self.seen + n, self.gated + len(slot)
         self._tags_per_ps += 0.5 * (n / max(resume_ps - block.start_ps, 1000) - self._tags_per_ps)
         if block.reason is None:
-            yield Detections(slot, which, clock.slot, block.start_ps, block.stop_ps)
+            first, self._blind = block.slot if self._blind else None, False
+            yield Detections(slot, which, clock.slot, block.start_ps, block.stop_ps, strays, first)
         else:
+            self._blind = True
             yield LostStretch(block.start_ps, block.stop_ps, block.reason)
         clock.coast(max(resume_ps, clock.time_ps))
         if clock.phase_error > CARRY:
             self._unlock()
             yield Unlocked(block.stop_ps, "the clock could not be carried on without light")
-        elif self._recent.sum() >= REALIGN_TAGS:
+        elif self._recent.sum() >= min(max(REALIGN_TAGS[0], self._settled.sum()), REALIGN_TAGS[1]):
             self._realign()
 
     def _elsewhere(self, block, n):
@@ -263,8 +290,26 @@ class Tracker:
         weight = max(fresh / (fresh + int(self._settled.sum())), 0.125)
         clock = self.clock
         clock.delay_ps = align(self._recent, clock.delay_ps, 1e12 / clock.rate_hz, clock.window, weight)
+        first = int(self._settled.sum()) < REALIGN_TAGS[1]
         self._settled += self._recent
         self._recent[:] = 0
+        if first:                                # the start was aligned on few tags: now the pulse is seen more clearly
+            clock.window = self._choose(self._settled, 1e12 / clock.rate_hz)
+
+
+def _gaps(time_ps, longest_ps):
+    """Indices of the tags after which there are none for longer than `longest_ps`."""
+    coarse = np.append(time_ps[::256], time_ps[-1:])
+    if len(time_ps) < 2 or int(np.diff(coarse).max()) <= longest_ps:
+        return ()
+    return np.flatnonzero(np.diff(time_ps) > longest_ps)
+
+
+def _parts(block, time_ps):
+    """The straight pieces of a block, and which of its tags (a slice) belong to each."""
+    edges = [0, *(int(np.searchsorted(time_ps, piece.stop_ps)) for piece in block.pieces[:-1]), len(time_ps)]
+    return [(piece, slice(a, b)) for piece, a, b in zip(block.pieces, edges, edges[1:], strict=False)]
+
 
 def _plenty(found, detector):
     """Whether more tags would not make a better start."""

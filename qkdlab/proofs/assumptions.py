@@ -18,6 +18,10 @@ ERROR_POSITIONS = ("what the correction gives away about where the keys differ i
 ASSUMPTIONS = (PHASE_RANDOM, EXACT_INTENSITIES, RANDOM_CHOICES, NO_SIDE_CHANNEL, EQUAL_DETECTION, LATE_ANNOUNCEMENT,
                AUTHENTICATED, LEAK, ERROR_POSITIONS)
 
+LIVE_DETECTORS = ("all four detectors were ready in every slot: clicks while one of them was dead were not left out, though "
+                  "they make neighbouring key bits differ more often than they should, and the detectors unequal (Rogers et "
+                  "al., New J. Phys. 9, 319 (2007))")
+BLANKED = "no detector stays dead for longer than the receiver's blank_ps: slots in which one could be were left out"
 COHERENT = "finite size, coherent attacks"
 VARIABLE_LENGTH = (
     "variable length: the length is computed from the counts of this very block, which rests on the theorem of "

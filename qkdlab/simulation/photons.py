@@ -71,6 +71,8 @@ def arrivals(choices, channel, detectors, eve, interceptor, first_slot, n_slots,
         2 * basis + outcome.
     """
     brightest = choices.source.intensities[0] if modulator is None else modulator.means(choices.source).max()
+    if not brightest:
+        return np.empty(0, np.int64), np.empty(0, np.uint8)
     seen = channel.transmittance * detectors.efficiency
     slot = first_slot + poisson_slots(n_slots, brightest * seen, rng)
     slot = slot[choices.covers(slot)]

@@ -94,15 +94,19 @@ class ModulatorSettings(Settings):
 
     relative: tuple[float, ...] = setting((), help="true over agreed mean photon number, one for each intensity; empty: 1",
                                           low=0, high=10)
+    sent: tuple[float, ...] = setting((), help="true mean photon numbers, one for each intensity, in any order of size; "
+                                               "empty: the agreed ones times `relative`", unit="photons/pulse", low=0,
+                                      high=1000)
     pattern_effect: float = setting(0.0, help="part of the previous pulse's intensity that is mixed into each pulse", low=0,
                                     high=0.5)
 
     def means(self, source):
         """True mean photon numbers behind a pulse of each intensity, float64 (previous intensity, intensity)."""
-        if self.relative and len(self.relative) != len(source.intensities):
-            raise BadInput(f"one for each of the {len(source.intensities)} intensities is expected", field="relative",
-                           value=list(self.relative))
-        means = np.array(source.intensities) * np.array(self.relative or 1.0)
+        for name, given in (("relative", self.relative), ("sent", self.sent)):
+            if given and len(given) != len(source.intensities):
+                raise BadInput(f"one for each of the {len(source.intensities)} intensities is expected", field=name,
+                               value=list(given))
+        means = np.array(self.sent or source.intensities) * np.array(self.relative or 1.0)
         return (1 - self.pattern_effect) * means + self.pattern_effect * means[:, None]
 
 

@@ -27,8 +27,8 @@ def pack(bits):
     return np.packbits(bits, bitorder="little")
 
 
-def make_order(seed, tiles, p):
-    """Which bit stands at each place."""
+def make_order(seed, tiles, p, word_at=None, clean=0):
+    """Which bit stands at each place; with `word_at` that many words `clean` come first and stay among themselves."""
     words = 64 * tiles
     random = draw(seed, 16 * tiles + p, words)
     place = list(range(words))
@@ -41,14 +41,21 @@ def make_order(seed, tiles, p):
         turned = np.array([np.roll(row, by) for row, by in zip(bits, turn, strict=True)])
         return turned.reshape(tiles, 64, 64).transpose(0, 2, 1).reshape(words, 64)
 
-    columns = turn_and_transpose(np.arange(64 * words).reshape(words, 64), turn_in)
+    if word_at is not None:
+        column_at = np.argsort(place)
+        first = (clean + 32) // 64 * 64
+        column_at = np.concatenate([column_at[column_at < first], column_at[column_at >= first]])
+        place = np.argsort(column_at)
+    bits = np.arange(64 * words).reshape(words, 64)
+    columns = turn_and_transpose(bits if word_at is None else bits[word_at], turn_in)
     middle = np.empty_like(columns)
     middle[place] = columns
     return turn_and_transpose(middle, turn_out).ravel()
 
 
 class Plan:
-    def __init__(self, seed, frame_bits, log_blocks, checks):
+    def __init__(self, seed, frame_bits, log_blocks, checks, sorts=False):
+        self.seed, self.sorts = seed, sorts
         self.frame_bits, self.log_blocks, self.checks = [int(b) for b in frame_bits], list(log_blocks), checks
         self.frames, self.words = len(frame_bits), sum((int(b) + 63) // 64 for b in frame_bits)
         self.most_tiles = max((b + 4095) // 4096 for b in self.frame_bits)
@@ -83,6 +90,8 @@ class Frame:
 
     def talk(self):
         for p, log_block in enumerate(self.plan.log_blocks):
+            if p == 1 and self.plan.sorts:
+                self.sort()
             block, end = 1 << log_block, self.size if p else self.n
             starts = list(range(0, end, block))
             odd = yield [self.orders[p][s : s + block] for s in starts]
@@ -95,6 +104,13 @@ class Frame:
             odd = yield [np.flatnonzero(mask) for mask in masks]
             self.masks, self.wrong = masks, {k for k, o in enumerate(odd) if o}
             yield from self.search()
+
+    def sort(self):
+        words = np.arange(self.size // 64)
+        other = np.isin(words, [bit // 64 for bit in self.flipped]) | (words >= (self.n + 63) // 64)
+        self.orders[1] = make_order(self.plan.seed, self.size // 4096, 1, np.argsort(other, kind="stable"),
+                                    np.count_nonzero(~other))
+        self.places[1] = np.argsort(self.orders[1])
 
     def search(self):
         while True:

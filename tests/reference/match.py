@@ -39,6 +39,21 @@ def gate(time, detector, delay, start, slot, phase, rate, low, width, slot_out, 
     return kept
 
 
+def strays(time, detector, delay, start, slot, phase, rate, low, width, slot_out, detector_out):
+    slots, phases = _clock(time, detector, delay, start, slot, phase, rate)
+    stray = np.array([(p - low) % 2**64 >= width for p in phases], bool)
+    kept = int(stray.sum())
+    slot_out[:kept] = np.array([s - (p < low) for s, p in zip(slots, phases, strict=True)], np.int64)[stray]
+    detector_out[:kept] = detector[stray]
+    return kept
+
+
+def blank(slot, busy, last, reach, live):
+    before = np.searchsorted(busy, slot)
+    live[:] = np.concatenate([[last], busy])[before] < slot - reach
+    return int(live.sum())
+
+
 def tally(slot, detector, counts):
     np.add.at(counts, (detector, slot % counts.shape[1]), 1)
 

@@ -9,11 +9,14 @@ def compress(words, mask, out):
     out.view(np.uint8)[: len(packed)] = packed
 
 
-def select(basis, code, slot, bit, intensity, slot_out, bit_out, intensity_out):
+def select(basis, code, slot, bit, intensity, slot_out, words, intensity_out):
     kept = basis == code
     n = int(kept.sum())
-    slot_out[:n], bit_out[:n], intensity_out[:n] = slot[kept], bit[kept], intensity[kept]
-    return n
+    slot_out[:n], intensity_out[:n] = slot[kept], intensity[kept]
+    packed = np.packbits(bit[kept] & 1, bitorder="little")
+    words.view(np.uint8)[: len(packed)] |= packed
+    steps = np.all(np.concatenate([[-1], slot[:-1]]) < slot) if len(slot) else True
+    return n, bool(steps and np.all(bit < 2) and np.all(basis < 2) and np.all(intensity < 8))
 
 
 def encode_slots(slots, out):
