@@ -133,7 +133,7 @@ def folded(recording, milliseconds=10.0, offset_ppm=0.0):
     return panel(draw, live, slider("rate of the pulses by Bob's clock (ppm)", offset_ppm, -10.0, 10.0, 0.05))
 
 
-@exercise("in ppm")
+@exercise("ppm")
 def clock_offset(answer, recording):
     """Check how far (ppm) the pulse rate by Bob's clock is from the nominal one, by finding it in his tags."""
     tags, nominal_hz = _tags(recording), recording.source.clock_hz
@@ -245,7 +245,7 @@ def key_of_gate(link, width_ps, seconds=_BLOCK_S):
     return bound.length, counts.qber(1) or 0.0
 
 
-@exercise("in ps")
+@exercise("ps")
 def best_gate(answer, link, jitter_ps):
     """Check a gate (full width, ps) that gives at least 98 % of the key that any gate gives with this jitter."""
     link = {**link, "detectors": link["detectors"].replace(jitter_fwhm_ps=float(jitter_ps))}
@@ -276,7 +276,7 @@ def blur(link, clock_hz, seconds=0.02):
     return float((seen != truth.slot[light]).mean()) if light.any() else 0.0
 
 
-@exercise("in Hz")
+@exercise("Hz")
 def fastest_clock(answer, link):
     """Check a pulse rate at which 0.1 to 1 % of the photons fall into a neighbour's slot."""
     if not 1e6 <= answer <= 2e10:
