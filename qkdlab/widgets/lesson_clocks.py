@@ -192,8 +192,8 @@ def gate(link, width_ps=2000, jitter_ps=300, seconds=0.1):
         key, qber = key_of_gate(state["link"], width)
         kept, noise = _inside(state, width)
         return (f"Kept: {100 * kept:.1f} % of the light, {100 * noise:.0f} % of the noise. QBER {100 * qber:.2f} %, "
-                f"<b>{key / _BLOCK_S:,.0f} secret bits / s</b>, {min(100 * key / state['keys'].max(), 100):.0f} % of what the "
-                "best gate gives." if state["keys"].max() > 0 else
+                f"<b>{key / _BLOCK_S:,.0f} secret bits / s</b>, {min(100 * key / state['keys'].max(), 100):.0f} % of "
+                "what the best gate gives." if state["keys"].max() > 0 else
                 f"QBER {100 * qber:.2f} %. No width gives a key here.")
 
     return panel(draw, live, slider("gate (ps)", width_ps, 40, 9000, 20), slider("jitter (ps)", jitter_ps, 40, 2000, 20,
