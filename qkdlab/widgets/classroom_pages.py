@@ -170,7 +170,7 @@ class _BobPage:
         return _line(f"<b>No key:</b> {html.escape(report['reason'] or 'nothing was detected')}.{seen}", False)
 
 
-@exercise("in per cent")
+@exercise("per cent")
 def seen_by_bob(answer, link, share=0.4):
     """Check (within 1.5) the error rate in % of the test basis while Eve intercepts this share of the pulses."""
     made = simulate(link, seed=0)
@@ -268,7 +268,7 @@ def _outcome(result):
     return "no key. Did they notice me?"
 
 
-@exercise("in per cent")
+@exercise("per cent")
 def unnoticed(answer, link, seconds=1.0):
     """Check the largest share (%, within 3) that Eve may intercept while some key still comes out."""
     if not 0 <= answer <= 100:

@@ -144,7 +144,7 @@ def fibre(distance_km=80.0, attenuation_db_per_km=0.2, clock_hz=CLOCK_HZ):
                  slider("dark counts of each (Hz)", 300.0, 1.0, 20_000.0, 1.0, wait=True))
 
 
-@exercise("in km")
+@exercise("km")
 def longest_fibre(answer, station, rate_hz=1000.0, attenuation_db_per_km=0.2):
     """Check the longest fibre (within 3 km) that still gives so many secret bits a second."""
     if not 0 <= answer <= 1000:
@@ -194,7 +194,7 @@ def free_space(receiver_cm=20.0, sender_cm=8.0, background_hz=2000.0):
                  slider("haze (dB/km)", 0.1, 0.0, 2.0, 0.05, wait=True))
 
 
-@exercise("in cm")
+@exercise("cm")
 def smallest_telescope(answer, distance_km=30.0, sender_cm=4.0, rate_hz=1000.0, background_hz=2000.0, haze_db_per_km=0.7):
     """Check the smallest receiving telescope (within 15 %) that gives so many secret bits a second over this distance."""
     if not 0.1 <= answer <= 1000:
@@ -254,7 +254,7 @@ def _pass(altitude_km, highest_deg, receiver_cm, background_hz, step_s=4.0):
     return optimise_pass(station(background_hz), 10 ** (-over.loss_db / 10), CLOCK_HZ * step_s), over
 
 
-@exercise("in cm")
+@exercise("cm")
 def pass_key(answer, bits=1_000_000, altitude_km=500.0, highest_deg=40.0, background_hz=1000.0):
     """Check the smallest telescope on the ground (within 10 %) that gets so many secret bits from one low pass."""
     if not 1 <= answer <= 1000:

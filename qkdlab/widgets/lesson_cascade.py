@@ -247,7 +247,7 @@ def costs(n=100_000):
     return panel(draw, live, slider("length of the key: 10 to the power of", np.log10(n), 2.5, 6.0, 0.1))
 
 
-@exercise("a whole number of errors")
+@exercise("errors")
 def hidden_errors(answer, alice, bob, qber, seed=1):
     """Check how many errors the first round of parities cannot see: pairs that share a block."""
     first = trace(alice, bob, qber, seed)[0]
@@ -260,7 +260,7 @@ def hidden_errors(answer, alice, bob, qber, seed=1):
             "number: how many errors do the odd blocks not account for?"), False
 
 
-@exercise("in bits")
+@exercise("bits")
 def said_aloud(answer, n=100_000, qber=0.03):
     """Check how many bits Alice must say (within 8 %) for a key of `n` bits, by correcting one."""
     alice, bob = _pair(n, qber, 5)
@@ -272,7 +272,7 @@ def said_aloud(answer, n=100_000, qber=0.03):
     return f"Not {answer:,.0f}. A hint: a bit that is wrong with probability q is worth h(q) bits of explanation.", False
 
 
-@exercise("in bits")
+@exercise("bits")
 def worth_it(answer, qber=0.03, factor=1.1):
     """Check a key length from which on the leak is within 10 % of the limit, and a quarter of it is not."""
     if not 64 <= answer <= 1_000_000 or answer != int(answer):

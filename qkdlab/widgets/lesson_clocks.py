@@ -133,7 +133,7 @@ def folded(recording, milliseconds=10.0, offset_ppm=0.0):
     return panel(draw, live, slider("rate of the pulses by Bob's clock (ppm)", offset_ppm, -10.0, 10.0, 0.05))
 
 
-@exercise("in ppm")
+@exercise("ppm")
 def clock_offset(answer, recording):
     """Check how far (ppm) the pulse rate by Bob's clock is from the nominal one, by finding it in his tags."""
     tags, nominal_hz = _tags(recording), recording.source.clock_hz
@@ -173,7 +173,7 @@ def gate(link, width_ps=2000, jitter_ps=300, seconds=0.1):
     worth = figure_frame("What a gate is worth", "share (%)", x_label="width of the gate (ns)",
                          y_range=Range1d(0, 105), x_axis_type="log")
     legend_above(worth, [("key, of the best one", [worth.line("width", "key", source=curves, color=PALETTE["green"],
-                                                              line_width=2.5)]),
+                                                               line_width=2.5)]),
                          ("QBER", [worth.line("width", "qber", source=curves, color=PALETTE["vermillion"],
                                               line_dash=EXPECTED, line_width=2.5)])])
     here = Span(location=1, dimension="height", line_color=PALETTE["grey"], line_width=2)
@@ -192,8 +192,8 @@ def gate(link, width_ps=2000, jitter_ps=300, seconds=0.1):
         key, qber = key_of_gate(state["link"], width)
         kept, noise = _inside(state, width)
         return (f"Kept: {100 * kept:.1f} % of the light, {100 * noise:.0f} % of the noise. QBER {100 * qber:.2f} %, "
-                f"<b>{key / _BLOCK_S:,.0f} secret bits / s</b>. The best width here is "
-                f"about {_WIDTHS[np.argmax(state['keys'])]:,.0f} ps." if state["keys"].max() > 0 else
+                f"<b>{key / _BLOCK_S:,.0f} secret bits / s</b>, {min(100 * key / state['keys'].max(), 100):.0f} % of "
+                "what the best gate gives." if state["keys"].max() > 0 else
                 f"QBER {100 * qber:.2f} %. No width gives a key here.")
 
     return panel(draw, live, slider("gate (ps)", width_ps, 40, 9000, 20), slider("jitter (ps)", jitter_ps, 40, 2000, 20,
@@ -245,7 +245,7 @@ def key_of_gate(link, width_ps, seconds=_BLOCK_S):
     return bound.length, counts.qber(1) or 0.0
 
 
-@exercise("in ps")
+@exercise("ps")
 def best_gate(answer, link, jitter_ps):
     """Check a gate (full width, ps) that gives at least 98 % of the key that any gate gives with this jitter."""
     link = {**link, "detectors": link["detectors"].replace(jitter_fwhm_ps=float(jitter_ps))}
@@ -276,7 +276,7 @@ def blur(link, clock_hz, seconds=0.02):
     return float((seen != truth.slot[light]).mean()) if light.any() else 0.0
 
 
-@exercise("in Hz")
+@exercise("Hz")
 def fastest_clock(answer, link):
     """Check a pulse rate at which 0.1 to 1 % of the photons fall into a neighbour's slot."""
     if not 1e6 <= answer <= 2e10:

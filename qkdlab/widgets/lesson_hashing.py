@@ -184,7 +184,7 @@ def eve_after_hashing(eve_bits=20):
                  slider("bits of the hash", 30, 0, _N, 1, kind=ipywidgets.IntSlider))
 
 
-@exercise("a whole number of bits")
+@exercise("bits")
 def longest_key(answer, eve_bits, most=0.01):
     """Check the longest hash (within 2 bits) of which Eve knows less than `most` bits on average."""
     known = known_bits(eve_bits)
@@ -199,7 +199,7 @@ def longest_key(answer, eve_bits, most=0.01):
             f"up so that an unlucky matrix does not matter. She knows {known[int(answer)]:.2g} bits."), True
 
 
-@exercise("in bits")
+@exercise("bits")
 def safe_length(answer, source, report):
     """Check the length of the key (within 1 %) that the proof allows for the counts of a run.
 
@@ -301,7 +301,7 @@ def forgeries(bits=6):
     return panel(draw, live, slider("bits of the tag", bits, 1, _TAG_BITS, 1, kind=ipywidgets.IntSlider))
 
 
-@exercise("a whole number of bits")
+@exercise("bits")
 def tags_needed(answer, per_second=1000.0, years=100.0, chance=1e-6):
     """Check the shortest tag with which Eve, who forges so often and so long, gets through with at most this chance."""
     tries = per_second * years * 365.25 * 86400

@@ -2,18 +2,14 @@
 
 import functools
 import html
-import math
-import numbers
 
 import ipywidgets
 
 from qkdlab.errors import BadInput
-from qkdlab.palette import PALETTE
+
+from .lessons.parts import feedback, not_a_number
 
 __all__ = ["exercise", "feedback", "panel", "slider"]
-
-_SIGNS = {True: ("&#10003;", PALETTE["green"]), False: ("&#10007;", PALETTE["vermillion"]),
-          None: ("&#9998;", PALETTE["grey"])}
 
 
 def slider(label, value, low, high, step, *, kind=ipywidgets.FloatSlider, wait=False, **options):
@@ -68,13 +64,6 @@ def panel(draw, live, *controls):
     return ipywidgets.VBox([*controls, words, live], layout=ipywidgets.Layout(max_width="760px"))
 
 
-def feedback(words, right=None):
-    """A line with a sign and words, not colour alone; `right` None: neither right nor wrong."""
-    sign, colour = _SIGNS[right]
-    return ipywidgets.HTML(f'<div role="status" style="border-left:4px solid {colour};padding:4px 10px">'
-                           f"<b>{sign}</b> {html.escape(words)}</div>")
-
-
 def exercise(unit):
     """Make a check ``check(answer, ...) -> (words, right)`` into what a cell shows.
 
@@ -83,15 +72,14 @@ def exercise(unit):
     Parameters
     ----------
     unit : str
-        Of the answer, as in "a number is expected, in km".
+        Of the answer, as in "km".
     """
     def made(check):
         @functools.wraps(check)
         def page(answer, *given, **named):
-            if answer is None:
-                return feedback("Type your answer in the cell, then run it again.")
-            if isinstance(answer, bool) or not isinstance(answer, numbers.Real) or not math.isfinite(answer):
-                return feedback(f"A number is expected, {unit}.", False)
+            complaint = not_a_number(answer, unit)
+            if complaint is not None:
+                return complaint
             try:
                 return feedback(*check(answer, *given, **named))
             except BadInput as error:

@@ -8,7 +8,7 @@ from qkdlab.errors import BadInput
 from qkdlab.widgets.lesson_page import exercise, feedback, panel, slider
 
 
-@exercise("in apples")
+@exercise("apples")
 def apples(answer, most=10):
     if answer > most:
         raise BadInput("too many", field="apples", value=answer)
@@ -17,7 +17,8 @@ def apples(answer, most=10):
 
 @pytest.mark.parametrize("answer, words", [
     (None, "Type your answer"), ("3", "in apples"), ([3], "in apples"), (math.nan, "in apples"), (math.inf, "in apples"),
-    (True, "in apples"), (3j, "in apples"), (3, "Yes."), (np.float64(3), "Yes."), (np.int64(4), "No."), (11, "too many"),
+    (True, "in apples"), (3j, "in apples"), (10**400, "in apples"), (..., "Type your answer"),
+    (3, "Yes."), (np.float64(3), "Yes."), (np.int64(4), "No."), (11, "too many"),
 ])
 def test_every_answer_gets_a_line(answer, words):
     assert words in apples(answer).value
