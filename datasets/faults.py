@@ -323,7 +323,8 @@ class FakedStates(Fault):
     """Eve measures every pulse, blinds all detectors and makes the one click that has her outcome."""
 
     sees = "few errors, and detectors of both bases never click together"
-    symptom = "no key: far fewer coincidences between the bases than chance would make"
+    symptom = ("no key: far fewer coincidences between the bases than chance would make; a key whose bound is none, if she "
+               "fakes few")
     fraction: float = setting(1.0, help="share of the pulses", low=0, high=1)
 
     def physics(self, tables, share, rng):
