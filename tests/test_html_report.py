@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from qkdlab import datasets, figures, html_report
+from qkdlab.datatypes import Event
 from qkdlab.errors import BadInput
 from qkdlab.session import Session
 
@@ -94,3 +95,18 @@ def test_table(run, tmp_path):
     assert np.allclose(table["qber_test"], run[1].column("qber_test"), rtol=1e-8, equal_nan=True)
     with pytest.raises(BadInput, match="File exists"):
         run[1].write_csv(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("limit", [2, 3, 10, 11])
+def test_a_history_of_any_length_fits(limit):
+    history = figures.History(limit=limit)
+    for k in range(500):
+        history.take(Event("block", 0, {"time_s": k}))
+        times = [row["time_s"] for row in history.rows]
+        assert times[0] == 0 and times[-1] == k and len(times) <= limit
+        assert len(set(np.diff(times[:-1]))) <= 1, "evenly thinned"
+    copy = history.copy()
+    history.take(Event("start", 0, {}))
+    assert copy.rows and not history.rows
+    with pytest.raises(BadInput, match="2 rows"):
+        figures.History(limit=1)
