@@ -72,7 +72,7 @@ def qber(abort_qber=0.11):
     """
     source = named_source("qber", "t", "qber", "low", "high")
     top = max(15.0, 130 * abort_qber)
-    plot = figure_frame("Quantum bit error rate, test basis", "QBER (%)", y_range=Range1d(0, top))
+    plot = figure_frame("Error rate, test basis", "QBER (%)", y_range=Range1d(0, top))
     band = plot.add_glyph(source, VArea(x="t", y1="low", y2="high", fill_color=PALETTE["blue"], fill_alpha=0.25))
     line = plot.add_glyph(source, Line(x="t", y="qber", line_color=PALETTE["blue"], line_width=2))
     plot.add_layout(Span(location=100 * abort_qber, dimension="width", line_color=ABORT, line_width=2,
@@ -162,7 +162,7 @@ def bounds():
     single = plot.add_glyph(source, Line(x="t", y="single", line_color=PALETTE["blue"], line_width=2))
     phase = plot.add_glyph(source, Line(x="t", y="phase", line_color=PALETTE["purple"], line_width=2,
                                         line_dash="dashed"))
-    legend_above(plot, [("of the sifted key, at least", [single]), ("phase error, at most", [phase])])
+    legend_above(plot, [("share, at least", [single]), ("phase error, at most", [phase])])
 
     def update(live, values):
         sifted, s1 = values["sifted_key_bits"], values["s1"]
@@ -175,7 +175,7 @@ def bounds():
 def arrivals(names=tuple(d["name"] for d in DETECTORS)):
     """When the clicks of each detector fall within a clock period, and the gate that selects them."""
     source = named_source("arrivals", "phase", *(f"d{k}" for k in range(len(names))))
-    plot = figure_frame("Arrival times within the clock period", "clicks / bin", x_label="time from the pulse (ps)",
+    plot = figure_frame("Arrivals within the clock period", "clicks / bin", x_label="time from the pulse (ps)",
                    frame=((-500, 500), (1, 100)), y_axis_type="log", x_range=Range1d(-500, 500))
     gate = BoxAnnotation(left=0, right=0, fill_color=PALETTE["green"], fill_alpha=0.18, line_color=PALETTE["green"],
                          line_dash="dotted", visible=False, name="gate")

@@ -19,7 +19,7 @@ __all__ = ["HEIGHT", "MIN_WIDTH", "ROWS", "LivePlot", "above_zero", "emptied", "
            "named_source", "number", "prefixed"]
 
 ROWS = 2000            # points kept in the page of each line; the run itself is kept by the session
-HEIGHT = 184           # px; fixed, so that a page does not jump while it fills
+HEIGHT = 190           # px; fixed, so that a page does not jump while it fills
 MIN_WIDTH = 345        # px; three columns in a notebook at 1280 px, one on a narrow window
 
 
@@ -42,7 +42,8 @@ def figure_frame(title, y_label, *, x_label="time (s)", frame=((0, 1), (0, 1)), 
     plot = figure(
         title=title, height=HEIGHT, sizing_mode="stretch_width", min_width=MIN_WIDTH - 20, x_axis_label=x_label,
         y_axis_label=y_label, toolbar_location="above", tools="pan,box_zoom,wheel_zoom,reset,save",
-        active_scroll=None, min_border_left=70, min_border_right=12, **options)
+        active_scroll=None, min_border_left=62, min_border_right=10, **options)
+    plot.frame_align = False                   # each figure uses its own room; its neighbours' margins are not its own
     plot.toolbar.autohide = True
     plot.toolbar.logo = None
     plot.yaxis.ticker.desired_num_ticks = 5

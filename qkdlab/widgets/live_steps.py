@@ -19,8 +19,7 @@ ACCOUNTS = ("several photons", "phase errors", "parities said", "amplification",
 def clock():
     """How far Bob's clock is off Alice's pulse rate (left), and the jitter of the clicks around the pulses (right)."""
     source = named_source("clock", "t", "offset", "jitter")
-    plot = figure_frame("Bob's clock against Alice's pulses", "offset (ppm)")
-    plot.min_border_right = 58
+    plot = figure_frame("Bob's clock beside Alice's", "offset (ppm)")
     line = plot.add_glyph(source, Line(x="t", y="offset", line_color=PALETTE["blue"], line_width=2))
     jitter = plot.add_glyph(source, Line(x="t", y="jitter", line_color=PALETTE["vermillion"], line_width=2,
                                          line_dash="dashed"))
@@ -110,7 +109,7 @@ def ledger():
     """What the sifted bits are spent on, one row each, from the full bar down to the key that is left."""
     paid, left = (named_source(name, "row", "from", "to") for name in ("ledger", "ledger_key"))
     count = len(ACCOUNTS)
-    plot = figure_frame("What the sifted bits are spent on", None, x_label="share of the sifted key (%)",
+    plot = figure_frame("What the sifted bits become", None, x_label="share of the sifted key (%)",
                         x_range=Range1d(0, 140), y_range=Range1d(count - 0.5, -0.5))
     plot.min_border_left = 100
     plot.yaxis.ticker = FixedTicker(ticks=list(range(count)))
