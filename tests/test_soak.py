@@ -98,6 +98,7 @@ def bench():
     made.close()
 
 
+@pytest.mark.slow
 def test_a_burst_of_ten_thousand_updates(bench):
     began = time.perf_counter()
     for k in range(10_000):
