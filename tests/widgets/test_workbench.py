@@ -202,3 +202,22 @@ def test_a_folder_that_cannot_be_made(open_bench, tmp_path):
     bench.start()
     ended(bench)
     assert bench.save() is None and "Cannot save" in bench._logbook.lines[-1]
+
+
+def test_two_benches_on_one_session(open_bench):
+    session = PretendSession()
+    one, two = open_bench(session, seconds=0.3), open_bench(session, seconds=0.3)
+    one.start()
+    ended(one)
+    ended(two)
+    assert len(column(one, "qber", "t")) == len(column(two, "qber", "t")) == 3, "both show the run"
+
+
+def test_a_cell_that_is_run_again_leaves_the_old_bench_usable(open_bench):
+    old, new = open_bench(PretendSession, seconds=0.2), open_bench(PretendSession, seconds=0.2)
+    for bench in (new, old):
+        bench.start()
+        ended(bench)
+        assert "Done" in bench._status.value
+    old.close()
+    old.stop(), old.pause()                    # of a page that was left behind
