@@ -13,7 +13,7 @@ POINTS = 60            # stretches that the countdown looks back on
 
 STYLE = """<style>
 .qk-bench { font-family: var(--jp-ui-font-family, system-ui, sans-serif); color: var(--jp-ui-font-color1, #212121); }
-.qk-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(185px, 1fr)); gap: 6px; }
+.qk-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(172px, 1fr)); gap: 6px; }
 .qk-card { border: 1px solid var(--jp-border-color2, #ccc); border-left: 4px solid var(--qk-mark, #808080);
   border-radius: 4px; padding: 3px 8px 4px; background: var(--jp-layout-color1, #fff); min-height: 64px;
   line-height: 1.25; box-sizing: border-box; }

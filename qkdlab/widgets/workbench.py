@@ -287,7 +287,7 @@ class Workbench:
         buttons = ipywidgets.HBox([self._start, self._pause, self._stop, self._save, self._progress],
                                   layout=ipywidgets.Layout(flex="1 1 480px", align_items="center"))
         header = ipywidgets.Box([self._switch, buttons], layout=_side_by_side())
-        for part, flex in ((self._cards, "1 1 620px"), (self._log, "1 1 300px")):
+        for part, flex in ((self._cards, "1 1 530px"), (self._log, "1 1 290px")):
             part.layout = ipywidgets.Layout(flex=flex, min_width="0")
         numbers = ipywidgets.Box([self._cards, self._log], layout=_side_by_side("flex-start"))
         self._place = ipywidgets.VBox(layout=ipywidgets.Layout(min_width="0"))
