@@ -23,7 +23,16 @@ STYLE = {
 class History:
     """What a session told, stretch by stretch: the data behind the figures.
 
-    Feed it a session's events: ``session.subscribe(history.take)``.
+    Feed it a session's events: ``session.subscribe(history.take)``. A run of any length fits: once there are `limit`
+    rows every second one is left out, and from then on only every second event is kept, and so on. The first and the
+    newest row are always there; running totals (key, gains, error rate) lose nothing by it but points of their curve.
+
+    Parameters
+    ----------
+    events : iterable of Event
+        To begin with.
+    limit : int
+        Rows that are kept at most; at least 2.
 
     Attributes
     ----------
@@ -33,19 +42,44 @@ class History:
         Values of the last ``clock`` event.
     """
 
-    def __init__(self, events=()):
-        self.rows, self.clock = [], None
+    def __init__(self, events=(), limit=4000):
+        if limit < 2:
+            raise BadInput("at least 2 rows are expected", field="limit", value=limit)
+        self._limit = limit
+        self._forget()
         for event in events:
             self.take(event)
+
+    def _forget(self):
+        self.rows, self.clock = [], None
+        self._seen, self._stride = 0, 1        # block events so far; of how many one is kept
 
     def take(self, event):
         """Note one event."""
         if event.step == "start":
-            self.rows, self.clock = [], None
+            self._forget()
         elif event.step == "block":
-            self.rows.append(event.values)
+            self._keep(event.values)
         elif event.step == "clock":
             self.clock = event.values
+
+    def copy(self):
+        """What is known so far, as a history of its own that no further event changes."""
+        other = History(limit=self._limit)
+        other.rows, other.clock = list(self.rows), self.clock
+        other._seen, other._stride = self._seen, self._stride
+        return other
+
+    def _keep(self, values):
+        # all rows but the last are events 0, stride, 2 stride, ...; the last is the newest event, whatever its number
+        if self.rows and (self._seen - 1) % self._stride:
+            self.rows.pop()
+        self.rows.append(values)
+        self._seen += 1
+        if len(self.rows) > self._limit:
+            newest = self.rows.pop() if len(self.rows) % 2 == 0 else None
+            self.rows = self.rows[::2] + ([newest] if newest is not None else [])
+            self._stride *= 2
 
     def column(self, name):
         """One value of every row as float64, nan where it is not defined; a list of values gives columns.

@@ -9,7 +9,8 @@ start      title, simulated, records (in the recording, if its header tells; Non
 clock      locked, rate_hz, offset_ppm, visibility, jitter_ps, gate_ps, reason, phase_ps (bins,), histogram (4, bins)
 block      time_s, tags, rates_hz (4), qber_test, qber_low, qber_high (None: undefined), gains and gains_expected (by
            intensity, key basis; the latter None where nobody knows), sifted_key_bits, sifted_test_bits, s1, phase_error,
-           key_length and signed_length (if stopped now), reason
+           key_length and signed_length (if stopped now), leak_bits, pa_bits, cor_bits (what the bound takes off; None
+           where the proof does not say), reason
 reconcile  rounds, leak_bits
 amplify    secret_bits, reason
 device     name, state ("away": the session waits for it, or "back"), message (live links only)
@@ -360,6 +361,7 @@ class _Receiver:
             gains=gains.tolist(), gains_expected=_expected(self._session.source, state),
             sifted_key_bits=int(counts.clicks[:, 0].sum()), sifted_test_bits=int(counts.clicks[:, 1].sum()),
             s1=bound.s1, phase_error=bound.phase_error, key_length=bound.length, signed_length=bound.signed_length,
+            leak_bits=bound.leak_bits, pa_bits=bound.details.get("pa_bits"), cor_bits=bound.details.get("cor_bits"),
             reason=bound.reason if state.locked else state.reason)
 
     def _rates(self, tags):

@@ -100,7 +100,8 @@ class PretendSession:
             sifted += 12_000
             self.emit("block", k, **self._block(k, sifted))
             time.sleep(self._pause_s)
-        self.emit("reconcile", leak_bits=48_231, rounds=96)
+        for rounds in range(1, 97):
+            self.emit("reconcile", leak_bits=48_231 * rounds // 96, rounds=rounds)
         self.emit("amplify", secret_bits=91_337, reason=None)
         self.report = {"secret_bits": 91_337, "alice_key_sha256": "ab" * 32, "bob_key_sha256": "ab" * 32,
                        "qber_key": 0.02, "qber_test": 0.021, "reason": None}
@@ -115,6 +116,7 @@ class PretendSession:
                                                 for f in (1, 0.95, 0.12, 0.11)],
                 "qber_test": q, "qber_low": q - 0.02 / math.sqrt(k), "qber_high": q + 0.02 / math.sqrt(k),
                 "gains": [g * self._rng.normal(1, 0.03) for g in model], "gains_expected": model,
-                "sifted_key_bits": sifted, "sifted_test_bits": sifted // 10, "s1": 0.6 * sifted,
+                "sifted_key_bits": sifted, "sifted_test_bits": sifted // 10, "s1": 0.85 * sifted,
                 "phase_error": 0.04, "key_length": max(0, int(signed)), "signed_length": signed,
+                "leak_bits": 0.16 * sifted, "pa_bits": 200.0, "cor_bits": 51.0,
                 "reason": None if signed > 0 else f"{int(-signed)} bits short of a key after the finite-size terms"}

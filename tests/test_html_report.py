@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from qkdlab import datasets, figures, html_report
+from qkdlab.datatypes import Event
 from qkdlab.errors import BadInput
 from qkdlab.report import as_latex
 from qkdlab.session import Session
@@ -104,3 +105,18 @@ def test_latex(run):
     assert f"{run[0]['secret_bits']:,}".replace(",", r"\,") in rows[-1]
     empty = {**run[0], "qber_key": None, "bound": {**run[0]["bound"], "s1": None, "phase_error": None}}
     assert as_latex(empty).count("& -- &") == 3
+
+
+@pytest.mark.parametrize("limit", [2, 3, 10, 11])
+def test_a_history_of_any_length_fits(limit):
+    history = figures.History(limit=limit)
+    for k in range(500):
+        history.take(Event("block", 0, {"time_s": k}))
+        times = [row["time_s"] for row in history.rows]
+        assert times[0] == 0 and times[-1] == k and len(times) <= limit
+        assert len(set(np.diff(times[:-1]))) <= 1, "evenly thinned"
+    copy = history.copy()
+    history.take(Event("start", 0, {}))
+    assert copy.rows and not history.rows
+    with pytest.raises(BadInput, match="2 rows"):
+        figures.History(limit=1)

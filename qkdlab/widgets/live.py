@@ -4,125 +4,30 @@ Each function makes a bokeh figure with its named data sources, and an ``update`
 :class:`~qkdlab.datatypes.Event` into changes of them. Nothing here needs a browser: the figures are plain data.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 from bokeh.layouts import column
-from bokeh.models import (
-    BoxAnnotation,
-    ColumnDataSource,
-    CustomJS,
-    CustomJSTickFormatter,
-    GlyphRenderer,
-    InlineStyleSheet,
-    Label,
-    Legend,
-    LegendItem,
-    Line,
-    Node,
-    Range1d,
-    Scatter,
-    Span,
-    Step,
-    VArea,
-)
-from bokeh.plotting import figure
+from bokeh.models import BoxAnnotation, InlineStyleSheet, Label, Line, Node, Range1d, Scatter, Span, Step, VArea
 
 from qkdlab.palette import ABORT, DETECTORS, EXPECTED, PALETTE, intensity_style
 
 from .live_figure import LiveFigure
+from .live_plot import (
+    HEIGHT,
+    MIN_WIDTH,
+    ROWS,
+    LivePlot,
+    above_zero,
+    emptied,
+    figure_frame,
+    legend_above,
+    named_source,
+    number,
+    prefixed,
+)
+from .live_steps import cascade, clock, ledger
 
-__all__ = ["FIGURES", "LivePlot", "arrivals", "bounds", "feed", "figure_frame", "gains", "grid", "key_length",
-           "legend_above", "named_source", "qber", "rates", "watch"]
-
-ROWS = 2000            # points kept in the page of each line; the run itself is kept by the session
-HEIGHT = 214           # px; fixed, so that a page does not jump while it fills
-MIN_WIDTH = 370        # px; two columns in a notebook at 1280 px, one on a narrow window
-
-
-@dataclass(frozen=True, slots=True)
-class LivePlot:
-    """A figure that follows a session.
-
-    ``update(live, values)`` is called with the :class:`LiveFigure` that carries the figure and the values of each
-    event whose step is in ``steps``; ``clear(live)`` when a new run starts.
-    """
-
-    figure: figure
-    steps: tuple[str, ...]
-    update: Callable
-    clear: Callable
-
-
-def figure_frame(title, y_label, *, x_label="time (s)", frame=((0, 1), (0, 1)), **options):
-    """An empty figure; its axes show at least `frame`, ((x from, x to), (y from, y to))."""
-    plot = figure(
-        title=title, height=HEIGHT, sizing_mode="stretch_width", min_width=MIN_WIDTH - 20, x_axis_label=x_label,
-        y_axis_label=y_label, toolbar_location="above", tools="pan,box_zoom,wheel_zoom,reset,save",
-        active_scroll=None, min_border_left=70, min_border_right=12, **options)
-    plot.toolbar.autohide = True
-    plot.toolbar.logo = None
-    plot.yaxis.ticker.desired_num_ticks = 5
-    corners = ColumnDataSource({"x": list(frame[0]), "y": list(frame[1])})
-    plot.add_glyph(corners, Scatter(x="x", y="y", size=0))     # without any point there would be no axes
-    return plot
-
-
-def _prefixed():
-    """Ticks such as 250 k and 1.5 M."""
-    return CustomJSTickFormatter(code="""
-        const [scale, prefix] = [[1e9, " G"], [1e6, " M"], [1e3, " k"], [1, ""]].find(([s]) => Math.abs(tick) >= s)
-            ?? [1, ""];
-        return Number((tick / scale).toPrecision(4)) + prefix;""")
-
-
-def legend_above(plot, items):
-    """A legend in a line above the plot; a click hides a curve.
-
-    Its samples have data of their own, which never change: bokeh makes the whole legend anew with every change of a
-    data source that it refers to, which flickers while rows stream in.
-
-    Parameters
-    ----------
-    plot : figure
-    items : sequence of (str, list of GlyphRenderer)
-    """
-    entries, curves, samples = [], dict(items), {}
-    for name, lines in items:
-        entry = []
-        for line in lines:
-            source = samples.setdefault(line.data_source.id, _sample(line.data_source))
-            entry.append(GlyphRenderer(data_source=source, glyph=line.glyph.clone()))
-        plot.renderers.extend(entry)
-        entries.append(LegendItem(label=name, renderers=entry))
-    legend = Legend(items=entries, orientation="horizontal", click_policy="hide", location="left")
-    legend.js_on_event("legend_item_click", CustomJS(args={"curves": curves}, code="""
-        const lines = curves instanceof Map ? curves.get(cb_obj.item.label.value) : curves[cb_obj.item.label.value];
-        for (const line of lines) line.visible = !line.visible;"""))
-    plot.add_layout(legend, "above")
-
-
-def _sample(source):
-    """One row of gaps in the same columns."""
-    return ColumnDataSource({name: np.array([np.nan]) for name in source.data})
-
-
-def named_source(name, *columns):
-    """Empty columns of float, under a name by which the page's tests find them."""
-    return ColumnDataSource({c: np.zeros(0) for c in columns}, name=name)
-
-
-def _emptied(*sources):
-    def clear(live):
-        for source in sources:
-            live.data(source, **{name: np.zeros(0) for name in source.data})
-    return clear
-
-
-def _number(value, scale=1.0):
-    """A value for a plot: what is not defined (None) is a gap in the line, never a zero."""
-    return np.nan if value is None else scale * value
+__all__ = ["FIGURES", "HEIGHT", "LivePlot", "arrivals", "bounds", "cascade", "clock", "feed", "figure_frame", "gains",
+           "grid", "key_length", "ledger", "legend_above", "named_source", "qber", "rates", "watch"]
 
 
 # -------------------------------------------------------------------------------------------------- the figures
@@ -144,17 +49,17 @@ def rates(names=tuple(d["name"] for d in DETECTORS)):
         line = plot.add_glyph(source, Line(x="t", y=f"d{k}", line_color=style["color"], line_dash=style["dash"],
                                            line_width=2))
         lines.append((name, [line]))
-    plot.yaxis.formatter = _prefixed()
+    plot.yaxis.formatter = prefixed()
     plot.y_range.start = 0
     legend_above(plot, lines)
 
     def update(live, values):
         if not any(values["rates_hz"]) and values["time_s"] in source.data["t"][-1:]:
             return                             # what a session tells at its end covers no further time
-        shown = {f"d{k}": _number(rate) for k, rate in enumerate(values["rates_hz"])}
+        shown = {f"d{k}": number(rate) for k, rate in enumerate(values["rates_hz"])}
         live.stream(source, ROWS, t=values["time_s"], **shown)
 
-    return LivePlot(plot, ("block",), update, _emptied(source))
+    return LivePlot(plot, ("block",), update, emptied(source))
 
 
 def qber(abort_qber=0.11):
@@ -167,7 +72,7 @@ def qber(abort_qber=0.11):
     """
     source = named_source("qber", "t", "qber", "low", "high")
     top = max(15.0, 130 * abort_qber)
-    plot = figure_frame("Quantum bit error rate, test basis", "QBER (%)", y_range=Range1d(0, top))
+    plot = figure_frame("Error rate, test basis", "QBER (%)", y_range=Range1d(0, top))
     band = plot.add_glyph(source, VArea(x="t", y1="low", y2="high", fill_color=PALETTE["blue"], fill_alpha=0.25))
     line = plot.add_glyph(source, Line(x="t", y="qber", line_color=PALETTE["blue"], line_width=2))
     plot.add_layout(Span(location=100 * abort_qber, dimension="width", line_color=ABORT, line_width=2,
@@ -177,14 +82,14 @@ def qber(abort_qber=0.11):
     legend_above(plot, [("measured", [line]), ("95 % interval", [band])])
 
     def update(live, values):
-        measured = _number(values["qber_test"], 100)
-        live.stream(source, ROWS, t=values["time_s"], qber=measured, low=_number(values["qber_low"], 100),
-                    high=_number(values["qber_high"], 100))
+        measured = number(values["qber_test"], 100)
+        live.stream(source, ROWS, t=values["time_s"], qber=measured, low=number(values["qber_low"], 100),
+                    high=number(values["qber_high"], 100))
         if measured > plot.y_range.end:        # steps, not a range that breathes with every point
             live.set(plot.y_range, end=55.0 if measured > 30 else 32.0)
 
     def clear(live):
-        _emptied(source)(live)
+        emptied(source)(live)
         live.set(plot.y_range, end=top)
 
     return LivePlot(plot, ("block",), update, clear)
@@ -215,11 +120,11 @@ def gains(intensities):
 
     def update(live, values):
         t, expected = values["time_s"], values["gains_expected"] or [None] * len(intensities)
-        measured = {f"gain{i}": _above_zero(g) for i, g in enumerate(values["gains"])}
-        live.stream(source, ROWS, t=t, **measured, **{f"expected{i}": _above_zero(g) for i, g in enumerate(expected)})
+        measured = {f"gain{i}": above_zero(g) for i, g in enumerate(values["gains"])}
+        live.stream(source, ROWS, t=t, **measured, **{f"expected{i}": above_zero(g) for i, g in enumerate(expected)})
         live.data(newest, t=[t], **{name: [g] for name, g in measured.items()})
 
-    return LivePlot(plot, ("block",), update, _emptied(source, newest))
+    return LivePlot(plot, ("block",), update, emptied(source, newest))
 
 
 def key_length():
@@ -232,18 +137,18 @@ def key_length():
     note = Label(x=Node(target="frame", symbol="left", offset=8), y=Node(target="frame", symbol="top", offset=4),
                  anchor="top_left", text="", name="key_length_note")
     plot.add_layout(note)
-    plot.yaxis.formatter = _prefixed()
+    plot.yaxis.formatter = prefixed()
     legend_above(plot, [("secret bits", [area]), ("before it is cut at zero", [line])])
 
     def update(live, values):
-        live.stream(source, ROWS, t=values["time_s"], signed=_number(values["signed_length"]),
-                    length=_number(values["key_length"]), zero=0.0)
+        live.stream(source, ROWS, t=values["time_s"], signed=number(values["signed_length"]),
+                    length=number(values["key_length"]), zero=0.0)
         text = "" if values["key_length"] else "no key yet"
         if note.text != text:
             live.set(note, text=text)
 
     def clear(live):
-        _emptied(source)(live)
+        emptied(source)(live)
         live.set(note, text="")
 
     return LivePlot(plot, ("block",), update, clear)
@@ -257,20 +162,20 @@ def bounds():
     single = plot.add_glyph(source, Line(x="t", y="single", line_color=PALETTE["blue"], line_width=2))
     phase = plot.add_glyph(source, Line(x="t", y="phase", line_color=PALETTE["purple"], line_width=2,
                                         line_dash="dashed"))
-    legend_above(plot, [("of the sifted key, at least", [single]), ("phase error, at most", [phase])])
+    legend_above(plot, [("share, at least", [single]), ("phase error, at most", [phase])])
 
     def update(live, values):
         sifted, s1 = values["sifted_key_bits"], values["s1"]
         live.stream(source, ROWS, t=values["time_s"], single=100 * s1 / sifted if sifted and s1 is not None else np.nan,
-                    phase=_number(values["phase_error"], 100))
+                    phase=number(values["phase_error"], 100))
 
-    return LivePlot(plot, ("block",), update, _emptied(source))
+    return LivePlot(plot, ("block",), update, emptied(source))
 
 
 def arrivals(names=tuple(d["name"] for d in DETECTORS)):
     """When the clicks of each detector fall within a clock period, and the gate that selects them."""
     source = named_source("arrivals", "phase", *(f"d{k}" for k in range(len(names))))
-    plot = figure_frame("Arrival times within the clock period", "clicks / bin", x_label="time from the pulse (ps)",
+    plot = figure_frame("Arrivals within the clock period", "clicks / bin", x_label="time from the pulse (ps)",
                    frame=((-500, 500), (1, 100)), y_axis_type="log", x_range=Range1d(-500, 500))
     gate = BoxAnnotation(left=0, right=0, fill_color=PALETTE["green"], fill_alpha=0.18, line_color=PALETTE["green"],
                          line_dash="dotted", visible=False, name="gate")
@@ -281,7 +186,7 @@ def arrivals(names=tuple(d["name"] for d in DETECTORS)):
         line = plot.add_glyph(source, Step(x="phase", y=f"d{k}", line_color=style["color"], line_dash=style["dash"],
                                            line_width=1.8, mode="center"))
         lines.append((name, [line]))
-    plot.yaxis.formatter = _prefixed()
+    plot.yaxis.formatter = prefixed()
     legend_above(plot, lines)
 
     def update(live, values):
@@ -300,19 +205,14 @@ def arrivals(names=tuple(d["name"] for d in DETECTORS)):
             live.set(plot.x_range, start=-half, end=half)
 
     def clear(live):
-        _emptied(source)(live)
+        emptied(source)(live)
         live.set(gate, visible=False)
 
     return LivePlot(plot, ("clock",), update, clear)
 
 
-def _above_zero(value):
-    """A value for a logarithmic axis."""
-    return value if value is not None and value > 0 else np.nan
-
-
 FIGURES = {"qber": qber, "key_length": key_length, "rates": rates, "gains": gains, "bounds": bounds,
-           "arrivals": arrivals}
+           "arrivals": arrivals, "clock": clock, "cascade": cascade, "ledger": ledger}
 
 
 # --------------------------------------------------------------------------------------------- putting them on a page

@@ -1,15 +1,19 @@
 """The numbers on top of a workbench: what the last events said, as cards, a status line and a fraction done."""
 
 import html
+from collections import deque
+
+import numpy as np
 
 from .logbook import amount, si
 
-__all__ = ["STYLE", "Readout"]
+__all__ = ["STYLE", "Readout", "first_key_bits"]
+
+POINTS = 60            # stretches that the countdown looks back on
 
 STYLE = """<style>
 .qk-bench { font-family: var(--jp-ui-font-family, system-ui, sans-serif); color: var(--jp-ui-font-color1, #212121); }
-.qk-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(128px, 1fr)); gap: 6px; }
-.qk-card-key { grid-column: span 2; }
+.qk-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(172px, 1fr)); gap: 6px; }
 .qk-card { border: 1px solid var(--jp-border-color2, #ccc); border-left: 4px solid var(--qk-mark, #808080);
   border-radius: 4px; padding: 3px 8px 4px; background: var(--jp-layout-color1, #fff); min-height: 64px;
   line-height: 1.25; box-sizing: border-box; }
@@ -18,7 +22,7 @@ STYLE = """<style>
 .qk-card .qk-number { font-size: 19px; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .qk-card .qk-small { font-size: 12px; color: var(--jp-ui-font-color2, #555); font-variant-numeric: tabular-nums; }
 .qk-status { font-size: 13px; line-height: 1.3; min-height: 17px; }
-.qk-log { height: 118px; overflow-y: auto; font-size: 12.5px; line-height: 1.45; box-sizing: border-box;
+.qk-log { height: 134px; overflow-y: auto; font-size: 12.5px; line-height: 1.45; box-sizing: border-box;
   border: 1px solid var(--jp-border-color2, #ccc); border-radius: 4px; padding: 4px 8px;
   background: var(--jp-layout-color1, #fff); }
 .qk-log time { color: var(--jp-ui-font-color2, #555); font-variant-numeric: tabular-nums; }
@@ -52,6 +56,7 @@ class Readout:
         self.words = "Ready."
         self.fraction, self._made = 0.0, 0     # of the run, else of the present block; secret bits of the blocks before it
         self._clock, self._block, self._report, self._records = None, None, None, None
+        self._growth, self._first_s = deque(maxlen=POINTS), None
 
     def take(self, event):
         """Remember what this event says."""
@@ -66,6 +71,7 @@ class Readout:
             if self._block and not any(values["rates_hz"]) and values["time_s"] <= self._block["time_s"]:
                 values = values | {"rates_hz": self._block["rates_hz"]}    # told at the end; covers no further time
             self._block = values
+            self._watch_growth(values)
             self.fraction = (values["time_s"] / self.seconds if self.seconds
                              else values["tags"] / self._records if self._records
                              else values["sifted_key_bits"] / self.block_key_bits)
@@ -92,7 +98,8 @@ class Readout:
     @property
     def cards(self):
         """The number cards as HTML."""
-        cards = (self._key_card(), self._qber_card(), self._rate_card(), self._sifted_card(), self._clock_card())
+        cards = (self._key_card(), self._first_card(), self._qber_card(), self._rate_card(), self._sifted_card(),
+                 self._clock_card())
         return f'<div class="qk-cards">{"".join(cards)}</div>'
 
     def _qber_card(self):
@@ -123,6 +130,38 @@ class Readout:
         short = "no key yet" if missing is None else f"{amount(-missing)} bits short"
         return _card(name, "0 bits", short + before, "key")
 
+    def _watch_growth(self, values):
+        if self._growth and values["sifted_key_bits"] < self._growth[-1][1]:
+            self._growth.clear()               # another block
+        if values["key_length"] and self._first_s is None:
+            self._first_s = values["time_s"]
+        self._growth.append((values["time_s"], values["sifted_key_bits"],
+                             np.nan if values["signed_length"] is None else values["signed_length"]))
+
+    @property
+    def countdown_s(self):
+        """Link time until the first key, as far as the run so far tells; None where it does not, inf for never."""
+        if len(self._growth) < 3 or self._first_s is not None:
+            return None
+        t, n, signed = np.array(self._growth).T
+        needed = first_key_bits(n, signed)
+        if needed is None or n[-1] <= n[0] or t[-1] <= t[0]:
+            return None
+        return max(0.0, (needed - n[-1]) * (t[-1] - t[0]) / (n[-1] - n[0])) if needed < self.block_key_bits else np.inf
+
+    def _first_card(self):
+        name = "First key"
+        if self._first_s is not None:
+            return _card(name, "reached", f"after {_duration(self._first_s)}", "first", "good")
+        if self._report is not None or self.state == "ended":
+            return _card(name, "\u2013", "not in this run", "first")
+        left = self.countdown_s
+        if left is None:
+            return _card(name, "\u2013", "too early to tell", "first")
+        if left == np.inf:
+            return _card(name, "\u2013", "not within this block", "first")
+        return _card(name, f"in about {_duration(left)}", "if it goes on like this", "first")
+
     def _rate_card(self):
         if self._block is None:
             return _card("Detections", "\u2013", "all detectors", "rate")
@@ -146,6 +185,37 @@ class Readout:
         small = [f"{clock['offset_ppm']:+.2f} ppm"] if clock["offset_ppm"] is not None else []
         small += [f"σ {clock['jitter_ps']:.0f} ps"] if clock["jitter_ps"] else []
         return _card("Bob's clock", "locked", ", ".join(small), "clock", "good")
+
+
+def first_key_bits(sifted, signed):
+    """Sifted bits at which the key length will pass zero.
+
+    The share of each sifted bit that becomes key grows the key in proportion to the n sifted bits, the statistical
+    corrections take off in proportion to their root; both are fitted: a n - b sqrt(n), which is zero at (b / a)^2.
+
+    Parameters
+    ----------
+    sifted, signed : array_like of float, shape (stretches,)
+        Sifted bits, and the key length before it is cut at zero (nan: undefined).
+
+    Returns
+    -------
+    float or None
+        inf where the key would never grow, None where there is too little to tell.
+    """
+    known = np.isfinite(signed)
+    n, signed = np.asarray(sifted, float)[known], np.asarray(signed, float)[known]
+    if len(n) < 3 or n[-1] < 1.02 * n[0] or not n[0]:
+        return None
+    a, b = np.linalg.lstsq(np.column_stack([n, -np.sqrt(n)]), signed, rcond=None)[0]
+    return float((max(b, 0.0) / a) ** 2) if a > 0 else np.inf
+
+
+def _duration(seconds):
+    """Seconds, minutes or hours, as coarse as a guess may be."""
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 9.5 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _card(name, number, small, key, state=""):

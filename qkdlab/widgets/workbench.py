@@ -6,10 +6,15 @@ thread.
 """
 
 import html
+import json
+import pathlib
 import threading
+import time
 
 import ipywidgets
 
+from qkdlab import html_report
+from qkdlab.figures import History
 from qkdlab.report import as_text
 
 from .live import FIGURES, feed, gains, grid, qber
@@ -46,13 +51,17 @@ class Workbench:
         Link time after which a run ends by itself; absent: it runs until it is stopped, a recording to its end.
     plots : sequence of str
         Names from :data:`qkdlab.widgets.live.FIGURES`, in the order they are shown.
+    folder : path-like
+        Where Save makes a folder for each run it saves.
     **options
         ``seed``, ``distill``, ``block_seconds``, ``pace`` (link seconds per second; None: as fast as it goes).
     """
 
-    def __init__(self, session=None, *, simulated=None, replayed=None, live=None, seconds=None, plots=None, **options):
+    def __init__(self, session=None, *, simulated=None, replayed=None, live=None, seconds=None, plots=None,
+                 folder="saved-runs", **options):
         self._recipes = recipes(session, simulated, replayed, live, **options)
         self._seconds, self._plot_names = seconds, tuple(plots or FIGURES)
+        self._folder, self.history = pathlib.Path(folder), History()
         self._lock = threading.Lock()
         self.session, self.panels, self._figure = None, {}, None
         self._readout, self._logbook, self._plots = Readout(), Logbook(), []
@@ -103,6 +112,35 @@ class Workbench:
         if self.session is None or self.session.report is None:
             return "No run has ended yet: press Start, then Stop, and ask again."
         return as_text(self.session.report)
+
+    def save(self):
+        """Write the last run into a folder of its own: ``report.html`` and ``report.json`` once it has ended, and
+        ``history.csv``, one line for each stretch.
+
+        Returns
+        -------
+        pathlib.Path or None
+            The folder; None where nothing could be written, which the log then tells.
+        """
+        with self._lock:
+            history = self.history.copy()
+        report = self.session.report if self.session is not None else None
+        if not history.rows:
+            self._note("There is nothing to save yet: press Start first.", "warning")
+            return None
+        try:
+            folder = _new_folder(self._folder)
+            history.write_csv(folder / "history.csv")
+            if report is not None:
+                (folder / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+                html_report.write(folder / "report.html", report, history, made=time.strftime("%Y-%m-%d %H:%M"),
+                                  abort_qber=self.session.distill.abort_qber,
+                                  intensities=self.session.source.source.intensities)
+        except (ValueError, OSError) as error:
+            self._note(f"Cannot save: {error}", "warning")
+            return None
+        self._note(f"Saved in {folder}: {', '.join(sorted(p.name for p in folder.iterdir()))}.", "good")
+        return folder
 
     def close(self):
         """Stop the run and remove the workbench from the page."""
@@ -175,12 +213,17 @@ class Workbench:
         if self._figure is not None:
             self._figure.close()
         self._figure = LiveFigure(grid(self._plots), label="live plots of the session", before_frame=self._show)
-        self._right.children = [self._figure]
+        self._place.children = [self._figure]
         self._figure.touch()
 
     def _refuse(self, words):
         self._readout.state, self._readout.words = "ended", words
         self._logbook.write(words, "warning")
+
+    def _note(self, words, level="plain"):
+        with self._lock:
+            self._logbook.write(words, level)
+        self._figure.touch()
 
     def _apply(self):
         """A link that was made elsewhere learns what the controls show."""
@@ -203,6 +246,7 @@ class Workbench:
         with self._lock:
             self._readout.take(event)
             self._logbook.take(event)
+            self.history.take(event)
         feed(self._figure, self._plots, event)
         self._figure.touch()
 
@@ -217,6 +261,7 @@ class Workbench:
         busy = state in _BUSY
         self._start.disabled = self._switch.disabled = busy
         self._stop.disabled = self._pause.disabled = state not in ("running", "paused")
+        self._save.disabled = not self.history.rows
         resume = state == "paused"
         self._pause.description, self._pause.icon = ("Resume", "play") if resume else ("Pause", "pause")
 
@@ -225,6 +270,8 @@ class Workbench:
         self._pause = _button("Pause", "pause", "", "Hold the run, or go on with it", "qk-pause", self.pause)
         self._stop = _button("Stop", "stop", "", "End the run; what was collected becomes key if it is enough",
                              "qk-stop", self.stop)
+        self._save = _button("Save", "save", "", "Write the report and the numbers of this run into a folder",
+                             "qk-save", self.save)
         self._progress = ipywidgets.FloatProgress(0, min=0, max=1, layout=ipywidgets.Layout(flex="1 1 120px",
                                                                                            width="auto"))
         self._progress.add_class("qk-progress")
@@ -237,18 +284,34 @@ class Workbench:
         self._status, self._cards, self._log = (ipywidgets.HTML() for _ in range(3))
         self._fixed = ipywidgets.HTML()
         self._knobs = ipywidgets.VBox()
-        buttons = ipywidgets.HBox([self._start, self._pause, self._stop, self._progress],
-                                  layout=ipywidgets.Layout(flex="1 1 420px", align_items="center"))
-        header = ipywidgets.Box([self._switch, buttons], layout=ipywidgets.Layout(
-            display="flex", flex_flow="row wrap", align_items="center", grid_gap="4px 16px"))
-        left = ipywidgets.VBox([self._knobs, self._cards, self._log], layout=ipywidgets.Layout(
-            flex="1 1 290px", min_width="0", grid_gap="8px"))
-        self._right = ipywidgets.VBox(layout=ipywidgets.Layout(flex="999 1 640px", min_width="0"))
-        body = ipywidgets.Box([left, self._right], layout=ipywidgets.Layout(
-            display="flex", flex_flow="row wrap", grid_gap="8px 16px"))
-        self.view = ipywidgets.VBox([ipywidgets.HTML(STYLE), header, self._status, body],
+        buttons = ipywidgets.HBox([self._start, self._pause, self._stop, self._save, self._progress],
+                                  layout=ipywidgets.Layout(flex="1 1 480px", align_items="center"))
+        header = ipywidgets.Box([self._switch, buttons], layout=_side_by_side())
+        for part, flex in ((self._cards, "1 1 530px"), (self._log, "1 1 290px")):
+            part.layout = ipywidgets.Layout(flex=flex, min_width="0")
+        numbers = ipywidgets.Box([self._cards, self._log], layout=_side_by_side("flex-start"))
+        self._place = ipywidgets.VBox(layout=ipywidgets.Layout(min_width="0"))
+        self.view = ipywidgets.VBox([ipywidgets.HTML(STYLE), header, self._status, self._knobs, numbers, self._place],
                                     layout=ipywidgets.Layout(grid_gap="6px"))
         self.view.add_class("qk-bench")
+
+
+def _side_by_side(align="center"):
+    return ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items=align, grid_gap="4px 16px")
+
+
+def _new_folder(parent):
+    """A folder named by the present time that did not exist."""
+    name, number = time.strftime("%Y-%m-%d-%H%M%S"), 0
+    while True:
+        folder = parent / (f"{name}-{number}" if number else name)
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            if not parent.is_dir():
+                raise
+            number += 1
 
 
 def _fitting(knobs, settings):

@@ -1,5 +1,6 @@
 import re
 
+import numpy as np
 import pytest
 from pretend_session import BLOCK, CLOCK, NOTHING
 
@@ -69,3 +70,28 @@ def test_progress_by_records():
     readout.take(Event("start", 0, {"title": "a.ptu", "simulated": False, "records": 600_000}))
     readout.take(Event("block", 0, BLOCK))
     assert readout.fraction == BLOCK["tags"] / 600_000
+
+
+def test_the_countdown_to_the_first_key(readout):
+    bits, rate = 2000 + 100 * np.arange(20), 400.0         # sifted bits, and how many come in a second
+
+    def tell(n):
+        signed = 0.5 * n - 30 * np.sqrt(n)                 # zero at n = 3600
+        readout.tell("block", **BLOCK | {"time_s": n / rate, "sifted_key_bits": int(n), "signed_length": signed,
+                                         "key_length": max(0, int(signed))})
+
+    assert "too early" in readout.card("first")
+    for n in bits[:10]:
+        tell(n)
+    assert readout.countdown_s == pytest.approx((3600 - 2900) / rate, rel=1e-6) and "in about 1." in readout.card("first")
+    for n in bits[10:]:
+        tell(n)
+    assert "reached" in readout.card("first") and "after 9.2 s" in readout.card("first")
+
+
+def test_no_first_key_in_sight(readout):
+    for k in range(1, 9):
+        readout.tell("block", **BLOCK | {"time_s": k, "sifted_key_bits": 100 * k, "signed_length": -10.0 * k})
+    assert readout.countdown_s == np.inf and "not within this block" in readout.card("first")
+    readout.tell("end", report={"secret_bits": 0})
+    assert "not in this run" in readout.card("first")

@@ -2,6 +2,9 @@ import dataclasses
 
 import ipywidgets
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from qkdlab.datatypes import DistillSettings, ReceiverSettings, SourceSettings, SynchronisationSettings
 from qkdlab.errors import BadInput
@@ -96,3 +99,21 @@ def test_switched_off_as_a_whole():
     panel = SettingsPanel(EveSettings())
     panel.disabled = True
     assert all(c.disabled for c in panel.controls.values())
+
+
+@given(st.data())
+@hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_is_dragged_the_value_stays_valid(data):
+    panel = SettingsPanel(SourceSettings(), fields=("intensities.0", "intensities.1", "clock_hz"))
+    for _ in range(8):
+        path = data.draw(st.sampled_from(sorted(panel.controls)))
+        control = panel.controls[path]
+        wild = st.floats(-1e12, 1e12) if path == "clock_hz" else st.floats(control.min, control.max)
+        control.value = data.draw(wild)          # refused in words below the controls, never by an exception
+        type(panel.value)(**{f.name: getattr(panel.value, f.name) for f in dataclasses.fields(panel.value)})
+        assert panel.message or control.value == pytest.approx(_shown(panel, path), abs=getattr(control, "step", 0) or 0)
+
+
+def _shown(panel, path):
+    name, _, index = path.partition(".")
+    return getattr(panel.value, name)[int(index)] if index else getattr(panel.value, name)

@@ -181,3 +181,43 @@ def test_a_source_of_one_decoy(open_bench):
 def test_no_source_at_all():
     with pytest.raises(TypeError, match="simulated="):
         Workbench()
+
+
+def test_save_before_during_and_after_a_run(open_bench, tmp_path):
+    bench = open_bench(simulated=LINK, seed=5, seconds=0.5, pace=None, distill=DistillSettings(block_key_bits=10**6),
+                       folder=tmp_path / "saved")
+    assert bench.save() is None and "nothing to save" in bench._logbook.lines[-1]
+    bench.start()
+    ended(bench)
+    first, second = bench.save(), bench.save()
+    assert first != second and {p.name for p in first.iterdir()} == {"history.csv", "report.html", "report.json"}
+    assert "Security ledger" in (first / "report.html").read_text()
+    assert len((first / "history.csv").read_text().splitlines()) == len(bench.history.rows) + 1
+    assert "Saved in" in bench._logbook.lines[-1]
+
+
+def test_a_folder_that_cannot_be_made(open_bench, tmp_path):
+    (tmp_path / "file").write_text("")
+    bench = open_bench(PretendSession, seconds=0.3, folder=tmp_path / "file")
+    bench.start()
+    ended(bench)
+    assert bench.save() is None and "Cannot save" in bench._logbook.lines[-1]
+
+
+def test_two_benches_on_one_session(open_bench):
+    session = PretendSession()
+    one, two = open_bench(session, seconds=0.3), open_bench(session, seconds=0.3)
+    one.start()
+    ended(one)
+    ended(two)
+    assert len(column(one, "qber", "t")) == len(column(two, "qber", "t")) == 3, "both show the run"
+
+
+def test_a_cell_that_is_run_again_leaves_the_old_bench_usable(open_bench):
+    old, new = open_bench(PretendSession, seconds=0.2), open_bench(PretendSession, seconds=0.2)
+    for bench in (new, old):
+        bench.start()
+        ended(bench)
+        assert "Done" in bench._status.value
+    old.close()
+    old.stop(), old.pause()                    # of a page that was left behind
