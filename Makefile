@@ -26,6 +26,10 @@ KERNEL_TESTS := $(addprefix tests/test_,any_input.py amplify.py cascade.py chann
 sanitize: $(BUILT)
 	.ci/sanitize $(BIN)/python $(KERNEL_TESTS)
 
+docs: $(BUILT)
+	$(BIN)/python -m pip install -q -e ".[docs]"
+	$(BIN)/python -m sphinx -q -b html docs build/docs && echo "open build/docs/index.html"
+
 lint: $(BUILT)
 	$(BIN)/python -m pip install -q ruff && $(BIN)/ruff check .
 

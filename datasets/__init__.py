@@ -8,7 +8,7 @@ A format is a module of this folder (or of a package that joins through the entr
 
 where `SIGNATURE` is empty or not enough, ``recognises(head, size, path) -> bool``: whether a file of `size` bytes
 that begins with `head` (its first :data:`HEAD_BYTES`) can be one of these, judged by what it holds; the ending of
-`path` may decide where the bytes fit two formats; and, where files can be written, ``SUFFIX`` and
+`path` may decide where the bytes fit two formats; and, where files can be written, ``SUFFIX`` (with ``OTHER_SUFFIXES``) and
 ``write(path, blocks)``, and ``keep(recording)``: the settings of ``write`` that the recording it comes from decides.
 A format whose ``GENERAL`` is true steps back where another recognises a file that is not called by its ``SUFFIX`` (a
 table of numbers can be many things).
@@ -76,6 +76,8 @@ def _open_file(path, form=None, **settings):
 
 
 def _read_file(path, form=None, **settings):
+    if path.is_fifo():                                   # it would wait for ever for somebody to write
+        raise BadInput("this is a pipe; a file is expected, as it is read more than once", where=path)
     try:
         with path.open("rb") as file:
             head, size = file.read(HEAD_BYTES), file.seek(0, 2)
@@ -173,11 +175,12 @@ def convert(source, target, form=None, **settings):
         end. No file is left then.
     """
     target = refuse_existing(target)
-    makers = {module.SUFFIX: module for module in _modules().values() if hasattr(module, "write")}
-    if target.suffix not in makers:
+    makers = {suffix: module for module in _modules().values() if hasattr(module, "write")
+              for suffix in (module.SUFFIX, *getattr(module, "OTHER_SUFFIXES", ()))}
+    if target.suffix.lower() not in makers:
         raise BadInput(f"no format to write has this ending; {nearest(target.suffix, makers)}", where=target,
                        value=target.suffix)
-    recording, tally, maker = open(source, form, **settings), Tally(), makers[target.suffix]
+    recording, tally, maker = open(source, form, **settings), Tally(), makers[target.suffix.lower()]
     kept = maker.keep(recording) if hasattr(maker, "keep") else {}
     lost = 0
 

@@ -184,7 +184,7 @@ def _check_names(names, where):
     for name, column in zip(names, columns, strict=True):
         if column is None:
             raise BadInput(f"unknown column; {nearest(name, [n for c in COLUMNS.values() for n in c])}", where=where,
-                           field=name)
+                           field="".join(x if x.isprintable() else "?" for x in name[:40]))
         if columns.count(column) > 1:
             raise BadInput(f"more than one column of {column}", where=where, field=name)
     for column in NEEDED:

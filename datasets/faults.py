@@ -115,6 +115,11 @@ class DuplicateTags(Fault):
     part: float = setting(0.01, help="clicks that are written twice", low=0, high=1)
     late_ps: int = setting(0, help="by how much the second one is later", unit="ps", low=0, high=10**6)
 
+    @property
+    def ordered(self):
+        """A late second tag may come after the next stretch has begun."""
+        return not self.late_ps
+
     def tags(self, stretch, tables, rng):
         twice = np.repeat(np.arange(len(stretch.time_ps)), 1 + (rng.random(len(stretch.time_ps)) < self.part))
         made = stretch.take(twice)
@@ -323,7 +328,8 @@ class FakedStates(Fault):
     """Eve measures every pulse, blinds all detectors and makes the one click that has her outcome."""
 
     sees = "few errors, and detectors of both bases never click together"
-    symptom = "no key: far fewer coincidences between the bases than chance would make"
+    symptom = ("no key: far fewer coincidences between the bases than chance would make; a key whose bound is none, if she "
+               "fakes few")
     fraction: float = setting(1.0, help="share of the pulses", low=0, high=1)
 
     def physics(self, tables, share, rng):
@@ -355,12 +361,14 @@ def fault(given):
     name, _, rest = given.partition(":")
     if name not in FAULTS:
         raise BadInput(f"no such fault; {nearest(name, FAULTS)}", field="faults", value=name)
-    table = {}
+    table, kinds = {}, {field.name: field for field in dataclasses.fields(FAULTS[name])}
     for change in filter(None, rest.split(",")):
         key, equals, value = change.partition("=")
         if not equals:
             raise BadInput("setting=value is expected", field=f"fault {name}", value=change)
-        table[key.strip()] = _value(value.strip())
+        key, value = key.strip(), _value(value.strip())
+        several = key in kinds and isinstance(kinds[key].default, tuple)
+        table[key] = [value] if several and isinstance(value, float) else value
     return from_table(FAULTS[name], table, f"fault {name}")
 
 

@@ -24,17 +24,18 @@ from qkdlab.datasets.ticks import Unwrap, from_ps, most_ticks, to_ps
 from qkdlab.datatypes import TimeTags
 from qkdlab.errors import BadInput
 
-__all__ = ["SIGNATURE", "SUFFIX", "read", "recognises", "write"]
+__all__ = ["OTHER_SUFFIXES", "SIGNATURE", "SUFFIX", "read", "recognises", "write"]
 
 SIGNATURE = b""
 SUFFIX = ".a1"
+OTHER_SUFFIXES = (".ts",)
 
 TICK_PS = Fraction(125, 32)
 TIME_BITS, TIME_AT, DUMMY, PATTERN = 54, 10, 16, 15
 UNUSED = 0xC0                         # bits that are 0 in every known file
 WORD = np.dtype("<u8")
 FEWEST = 16                           # events in a binary file that is recognised by its events
-ENDINGS = {SUFFIX, ".ts"}             # of such files, however few events they hold
+ENDINGS = {SUFFIX, *OTHER_SUFFIXES}             # of such files, however few events they hold
 LONGEST_GAP = 2**TIME_BITS
 SLACK = 2**26                         # ticks (0.26 ms): a dummy may be late by twice the round of the unit's counter
 LINES = {"a0": re.compile(rb"[0-9a-fA-F]{8}\r?"), "a2": re.compile(rb"[0-9a-fA-F]{16}\r?")}

@@ -5,11 +5,16 @@ The device takes no command while one of its own programs runs. ``ATT?`` counts 
 here, reads the other way round.
 """
 
+import time
+
+from qkdlab.instruments.errors import DeviceError
 from qkdlab.instruments.instrument import ScpiInstrument
 from qkdlab.instruments.interfaces import Attenuator
 from qkdlab.instruments.parameters import parameter
 
 __all__ = ["ExfoAttenuator", "connect"]
+
+BUSY_S = 10.0                    # longest turn of the filter
 
 
 def connect(address, **settings):
@@ -26,6 +31,17 @@ class ExfoAttenuator(ScpiInstrument):
                                help="attenuation with the calibration offset")
     offset_db = parameter(get="INP:OFFS?", unit="dB", help="calibration offset")
     shutter_open = parameter(bool, get="OUTP:STAT?", set="OUTP:STAT {value}", help="light passes")
+
+    def tell(self, text):
+        """As others do, but while the filter turns ("program currently running") wait and say it again."""
+        stop = time.monotonic() + BUSY_S
+        while True:
+            try:
+                return super().tell(text)
+            except DeviceError as error:
+                if not str(error.reply).startswith("-284") or time.monotonic() > stop:
+                    raise
+                time.sleep(0.02)
 
     def safe_state(self):
         """Shutter closed, full attenuation."""

@@ -104,7 +104,7 @@ class Id900(Instrument):
         self._end()
         _, host, _ = scheme_host_port(self._target_address)
         self._target = open_transport(self._target_address, framing=Message(), timeout_s=self.transport.timeout_s,
-                                      identify=lambda transport: "DataLinkTarget" * bool(transport.query("list")))
+                                      identify=lambda transport: "DataLinkTarget")   # no word of its own is documented
         self._stopped.clear()
         self._streams, self._ids = {}, {}
         try:
@@ -113,6 +113,8 @@ class Id900(Instrument):
             self.stretch_s = max(0.2, self.stretch_s)
             for n in self._channels:
                 self.tell(f"RAW{n}:ERRORS:CLEAR")
+                self.tell(f"RAW{n}:REF:LINK NONE")
+                self.tell(f"RAW{n}:STOP:LINK INPU{n}")
                 port = self.places["stream_port"] + n
                 self._streams[n] = PairStream(host, port)
                 self._ids[n] = self._ask_target(f"start-stream --address {scheme_host_port(self.address)[1]} --channel {n}"
@@ -200,13 +202,22 @@ class Id900(Instrument):
 
     def _end_streams(self):
         """Tell the service that no more is wanted; it sends the end of each stream."""
+        away = None
         for n, number in list(self._ids.items()):
             del self._ids[n]
-            self.tell(f"RAW{n}:SEND OFF")
-            self._ask_target(f"stop --id {number}")
+            self._ask_target(f"stop --id {number}")      # the service is another program: told also where the box is away
+            try:
+                if away is None:
+                    self.tell(f"RAW{n}:SEND OFF")
+            except InstrumentError as error:
+                away = error
+        if away is not None:
+            raise away
 
     def _end(self):
-        if self._target is not None:
+        with self.transport.lock:                        # the reader of the tags and who closes the device both come here
+            if self._target is None:
+                return
             try:
                 self._end_streams()
             except InstrumentError:

@@ -39,12 +39,12 @@ class Instrument:
     address = name = ""
     simulated = False
     transport = None
-    limits = known = None
+    limits = known = narrowed = None
     _closed = False
 
     def __init__(self, address, *, session="", timeout_s=None, simulated=False, _line=None, **settings):
         self.address, self.name = address, f"{type(self).__name__} at {address}"
-        self.limits, self.known = {}, {}
+        self.limits, self.known, self.narrowed = {}, {}, {}
         self.places = self._places(settings)
         for name in settings:
             self._parameter(name)
@@ -119,7 +119,27 @@ class Instrument:
 
     def ask_limits(self):
         """Ask the device anew for the limits that it alone knows."""
-        self.limits = {p.name: p.ask_limits(self) for p in self.parameters().values()}
+        limits = {p.name: p.ask_limits(self) for p in self.parameters().values()}
+        self.limits = {name: _inside(span, self.narrowed.get(name)) for name, span in limits.items()}
+
+    def narrow(self, **spans):
+        """Allow less than the device does: ``laser.narrow(current_a=(0, 0.08))``. Lasts as long as this object.
+
+        Raises
+        ------
+        BadInput
+            Where there is no such setting, or nothing of the range would be left.
+        """
+        narrowed = {}
+        for name, span in spans.items():
+            low, high = self._parameter(name).limits(self)
+            left = _inside((low, high), tuple(span))
+            if self._parameter(name).kind not in (int, float) or left[0] > left[1]:
+                raise BadInput(f"nothing of the device's own range would be left, which is {low} to {high}",
+                               where=self.name, field=name, value=list(span))
+            narrowed[name] = left
+        self.narrowed |= narrowed
+        self.limits |= narrowed
 
     def settings(self):
         """What can be set, with the present values, as an object of a settings class (for a settings panel).
@@ -224,6 +244,14 @@ def close_all():
     """Bring every device that this process holds to its safe state and let it go; done at the end of the process too."""
     for device in list(_open):
         device.close()
+
+
+def _inside(span, narrowed):
+    """The part of a span of limits (None: no limit) that lies inside of a narrower one."""
+    if narrowed is None:
+        return span
+    low, high = span
+    return (narrowed[0] if low is None else max(low, narrowed[0])), (narrowed[1] if high is None else min(high, narrowed[1]))
 
 
 class ScpiInstrument(Instrument):

@@ -13,7 +13,8 @@ from .datatypes import PulseTrain
 from .entropy import entropy
 from .errors import BadInput
 
-__all__ = ["DrawnChoices", "RecordedChoices", "StoredPattern", "encode", "load_choices"]
+__all__ = ["DrawnChoices", "RecordedChoices", "StoredPattern", "encode",
+           "frequencies_depart", "load_choices", "refuse_simulated"]
 
 LAST_SLOT = 1 << 62
 _ONE_IN_A_BILLION = 1e-9     # of honest lists are called dishonest
@@ -153,7 +154,7 @@ class StoredPattern(Choices):
         self.repeats_after = len(self.symbols)
 
     def departure(self):
-        return _departure(self.symbols, self.source)
+        return frequencies_depart(self.symbols, self.source)
 
     def _at(self, slots):
         return self.symbols[slots % len(self.symbols)]
@@ -189,7 +190,7 @@ class RecordedChoices(Choices):
 
     def departure(self):
         slots = np.arange(self.first_slot, self.first_slot + len(self.symbols))
-        return _departure(self.symbols[~preamble.is_header(self.sync, slots)], self.source)
+        return frequencies_depart(self.symbols[~preamble.is_header(self.sync, slots)], self.source)
 
     def covers(self, slots):
         return (slots >= self.first_slot) & (slots < self.first_slot + len(self.symbols))
@@ -202,7 +203,14 @@ class RecordedChoices(Choices):
         return self.symbols[skip : skip + n].copy()
 
 
-def _departure(symbols, source):
+def refuse_simulated(choices, simulated):
+    """BadInput where choices drawn from a simulated random source would feed a key that is not marked as simulated."""
+    if getattr(choices, "simulated", False) and not simulated:
+        raise BadInput("a simulated random source must never make a key that is marked as real", field="choices",
+                       value=type(choices).__name__)
+
+
+def frequencies_depart(symbols, source):
     """See ``Choices.departure``; `symbols` are those of secret slots."""
     basis = np.array([source.achieved_key_basis_probability, 1 - source.achieved_key_basis_probability])
     expected = len(symbols) * np.einsum("k,b,v->kbv", source.achieved_probabilities, basis, [0.5, 0.5]).ravel()

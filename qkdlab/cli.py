@@ -78,6 +78,11 @@ def _parser():
     sub.add_argument("--port", type=int, default=0, help="port on loopback (default: a free one)")
     sub.add_argument("--seed", type=int, default=0, help="whole number that fixes its physics (default: 0)")
 
+    sub = command("bench-check", _bench_check, "ask each device of a bench file who it is; nothing is switched on")
+    sub.add_argument("config", metavar="CONFIG.toml", nargs="?", help="the bench (default: the shipped one, simulated)")
+    sub.add_argument("--schema", action="store_true", help="print the JSON schema of bench files, and do nothing else")
+    json_flag(sub)
+
     sub = command("simulate", _simulate, "simulate a link and record it like a real one")
     sub.add_argument("config", metavar="CONFIG.toml", nargs="?", help="the link (default: a link of 50 km)")
     sub.add_argument("-o", "--output", metavar="RUN", help="what to write; must not exist")
@@ -128,6 +133,10 @@ def _parser():
     sub = command("characterise", _characterise, "dead time, afterpulsing, dark rate, jitter, pulse rate: from tags alone")
     sub.add_argument("file", metavar="FILE")
     sub.add_argument("--channel", type=int, help="report on this input only (default: all; the summary is the busiest's)")
+    json_flag(sub)
+
+    sub = command("randomness", _randomness, "test the bytes of a random source that were kept in a file")
+    sub.add_argument("file", metavar="FILE")
     json_flag(sub)
 
     sub = command("bench", _bench, "kernel speeds beside their peers on this machine")
@@ -185,6 +194,17 @@ def _serve_device(arguments):
     if arguments.name is None:
         raise BadInput("which device? `qkdlab serve-device --list` names them")
     return command.serve(arguments.name, arguments.port, arguments.seed)
+
+
+def _bench_check(arguments):
+    from . import bench_check, bench_file
+
+    if arguments.schema:
+        print(json.dumps(bench_file.schema(), indent=1))
+        return 0
+    report = bench_check.check(arguments.config)
+    print(json.dumps(report) if arguments.json else bench_check.as_text(report))
+    return 0 if report["ok"] else 2
 
 
 def _simulate(arguments):
@@ -337,6 +357,19 @@ def _characterise(arguments):
     except BadInput as error:
         raise (error if error.where else error.at(arguments.file)) from None
     print(json.dumps(table, allow_nan=False) if arguments.json else characterise_text(arguments.file, table))
+
+
+def _randomness(arguments):
+    from . import randomness
+
+    with open(arguments.file, "rb") as file:
+        data = file.read(randomness.MOST_BYTES)
+    try:
+        found = randomness.assess(data)
+    except BadInput as error:
+        raise error.at(arguments.file) from None
+    print(json.dumps(found, allow_nan=False) if arguments.json else randomness.text(arguments.file, found))
+    return 0 if found["passed"] else 1
 
 
 def _bench(arguments):

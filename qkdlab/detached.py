@@ -6,7 +6,7 @@ is the whole interface:
 ============== =======================================================================================================
 file           holds
 ============== =======================================================================================================
-job.json       recording, distillation settings, stretch, pace: written before the process starts, never again
+job.json       recording or bench, distillation settings, stretch, pace: written before the process starts, never again
 process.json   number and start of the process at work
 events.jsonl   one event a line, as :mod:`qkdlab.session` tells them; grows until the run ends
 report.json    the report of ``qkdlab distill --json``; there once the run has ended with one
@@ -16,6 +16,7 @@ stop, pause    empty files: what the reader of the folder asks of the process
 Keys stay in the process and end with it: nothing of the folder holds key material.
 """
 
+import contextlib
 import datetime
 import json
 import os
@@ -30,7 +31,7 @@ from .datatypes import DistillSettings, Event, as_table
 from .errors import BadInput
 from .settings import from_table, to_table
 
-__all__ = ["DetachedRun", "begin", "prepare", "runs"]
+__all__ = ["DetachedRun", "begin", "prepare", "prepare_bench", "runs"]
 
 POLL_SECONDS = 0.1
 SILENT = {"waiting", "ended", "lost"}
@@ -66,14 +67,52 @@ def prepare(recording, folder, *, distill=None, block_seconds=0.1, pace=None):
     job = {"recording": str(recording), "distill": None if distill is None else to_table(distill),
            "block_seconds": block_seconds, "pace": pace,
            "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+    return DetachedRun(_kept(folder, recording.name, lambda home: job))
+
+
+def prepare_bench(bench, folder, *, seconds):
+    """Make the folder of a live run on the instruments of a bench file, without starting it.
+
+    Parameters
+    ----------
+    bench : path-like or None
+        None: the shipped bench, all simulated.
+    folder : path-like
+        As for :func:`prepare`; the tags are recorded there as ``run.h5``.
+    seconds : float
+        Link time after which the run ends by itself.
+
+    Returns
+    -------
+    DetachedRun
+
+    Raises
+    ------
+    BadInput
+    """
+    if not 0 < seconds < 1e7:
+        raise BadInput("must be above 0 s and below 1e7 s", field="seconds", value=seconds)
+    if bench is not None:
+        bench = pathlib.Path(bench).resolve()
+        if not bench.is_file():
+            raise BadInput("no such file", where=bench)
+    made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    name = "simulated-bench" if bench is None else bench.stem
+    return DetachedRun(_kept(folder, name, lambda home: {
+        "recording": str(home / "run.h5"), "bench": None if bench is None else str(bench), "seconds": seconds,
+        "distill": None, "block_seconds": 0.1, "pace": None, "made": made}))
+
+
+def _kept(folder, name, job):
+    """The new folder of a run, with its job in it."""
     stamp = time.strftime("%Y-%m-%d_%H%M%S")
-    name = re.sub(r"[^\w.-]+", "-", recording.name) or "recording"
+    name = re.sub(r"[^\w.-]+", "-", name) or "recording"
     try:
-        home = _new_folder(pathlib.Path(folder), f"{stamp}_{name}")
-        _write(home / "job.json", job)
+        home = _new_folder(pathlib.Path(folder).resolve(), f"{stamp}_{name}")
+        _write(home / "job.json", job(home))
     except OSError as error:
         raise BadInput(f"cannot keep runs here: {error.strerror or error}", where=folder) from None
-    return DetachedRun(home)
+    return home
 
 
 def begin(*prepared):
@@ -260,10 +299,6 @@ def _work(folder):
 
 
 def _distill(run, folder, tell):
-    from . import datasets
-    from .live import Replay
-    from .session import Session
-
     last = []
 
     def hear(event):
@@ -272,19 +307,38 @@ def _distill(run, folder, tell):
         else:
             tell(event)
 
-    stretch = run._job["block_seconds"]
-    session = Session(Replay(datasets.open(run.recording), stretch), run.distill, block_seconds=stretch,
-                      pace=run._job["pace"])
-    session.subscribe(hear)
-    session.start()
-    while not session.wait(POLL_SECONDS):
-        if (folder / "stop").exists():
-            session.stop()
-        session.pause() if (folder / "pause").exists() else session.resume()
+    with contextlib.ExitStack() as stack:
+        session = _session(run, stack)
+        session.subscribe(hear)
+        session.start(run._job.get("seconds"))
+        _steer(session, folder)
     if session.report is not None:
         _write(folder / "report.json", session.report)
     for event in last:
         tell(event)
+
+
+def _session(run, stack):
+    """The session of a job: a recording, or the instruments of a bench."""
+    from . import datasets
+    from .live import Replay
+    from .session import Session
+
+    if "bench" in run._job:
+        from . import bench
+
+        return stack.enter_context(bench.open(run._job["bench"])).session(archive=run.recording)
+    stretch = run._job["block_seconds"]
+    return Session(Replay(datasets.open(run.recording), stretch), run.distill, block_seconds=stretch,
+                   pace=run._job["pace"])
+
+
+def _steer(session, folder):
+    """Until the end, do what the reader of the folder asks."""
+    while not session.wait(POLL_SECONDS):
+        if (folder / "stop").exists():
+            session.stop()
+        session.pause() if (folder / "pause").exists() else session.resume()
 
 
 # ------------------------------------------------------------------------------------------------------------ files

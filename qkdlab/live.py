@@ -1,8 +1,14 @@
 """Sources that come as time goes by: a link over instruments, and a recording played as if it were one."""
 
+import contextlib
+import threading
+import time
+
 import numpy as np
 
 from .datatypes import TimeTags
+from .instruments.errors import InstrumentError
+from .watch import Watch, is_away
 
 __all__ = ["LiveLink", "Replay"]
 
@@ -12,29 +18,161 @@ FINEST_SHARE = 0.005             # a stretch of a long replay is this share of w
 class LiveLink:
     """A source over instruments, taken by :class:`qkdlab.Session` like a recording or a simulated link.
 
+    A device that vanishes pauses the link: it is named (``tell``), the light goes off, and when it is back the devices are
+    set again and the tags go on. A tagger that was away begins its times anew; they are moved behind those before by the
+    time that has passed, and the public string finds the slots again.
+
     Parameters
     ----------
     choices : object with ``source``, ``sync`` and ``at(slots)``
         What the sender plays (see :mod:`qkdlab.choices`).
     receiver : ReceiverSettings
     tagger : qkdlab.instruments.TimeTagger
+    distill : DistillSettings, optional
+    devices : dict of str to device, optional
+        All that the session needs; they are watched. The tagger is among them, or is watched as ``"tagger"``.
+    prepare, rest : callable, optional
+        Called before the tags begin (set the devices, light on) and after they have ended (safe state), also around a pause.
+    record : callable, optional
+        Gives a :class:`qkdlab.datasets.recorder.RunWriter`; the tags are written to it before they are handed on.
+    finish : callable, optional
+        ``finish(writer)`` before the recorder is closed in order.
+    watch_s : float
+        How often each device is asked whether it is there.
+
+    Attributes
+    ----------
+    tell : callable
+        ``tell("device", name=, state=, message=)``; a session puts its own here.
+    blocks_taken, pauses : int
+        So far.
     """
 
-    def __init__(self, choices, receiver, tagger):
+    following = True             # it goes on until it is told to end
+
+    def __init__(self, choices, receiver, tagger, *, distill=None, devices=None, prepare=None, rest=None, record=None,
+                 finish=None, watch_s=1.0):
         self.choices, self.source, self.sync = choices, choices.source, choices.sync
-        self.receiver, self.tagger = receiver, tagger
+        self.receiver, self.tagger, self.distill = receiver, tagger, distill
         self.simulated = tagger.simulated
+        self._devices = devices or {"tagger": tagger}
+        self._name = next((name for name, device in self._devices.items() if device is tagger), "tagger")
+        self._prepare, self._rest, self._record, self._finish = prepare, rest, record, finish
+        self.title = f"live link, {tagger.identity()}"
+        self._watch_s, self._ended, self._writer, self._log = watch_s, threading.Event(), None, threading.Lock()
+        self.tell = lambda step, **values: None
+        self.blocks_taken = self.pauses = 0
+
+    def end_following(self):
+        """End the tags; from any thread."""
+        self._ended.set()
 
     def blocks(self, seconds, block_seconds):
-        """Bob's tags for about `seconds` of wall time by the tagger's clock, then the tagger is stopped."""
-        self.tagger.start()
-        try:
-            for index, tags in enumerate(self.tagger.blocks(block_seconds), start=1):
+        """Bob's tags for about `seconds` by the tagger's clock (pauses not counted), then the tagger is stopped."""
+        self._ended.clear()
+        writer = None if self._record is None else self._record()
+        with contextlib.ExitStack() as stack:
+            if writer is not None:
+                stack.enter_context(_InOrder(writer))
+                self._writer = writer
+                stack.callback(self._forget_writer)
+            done_s, at_ps, stint = 0.0, None, 0
+            for tags in self._tags(block_seconds):
+                if writer is not None:
+                    with self._log:
+                        writer.append(tags)
+                self.blocks_taken += 1
+                if len(tags):
+                    since_ps = at_ps if at_ps is not None and stint == self.pauses else int(tags.time_ps[0])
+                    at_ps, stint = int(tags.time_ps[-1]), self.pauses
+                    done_s += (at_ps - since_ps) * 1e-12
                 yield tags
-                if index * block_seconds >= seconds:
+                if done_s > seconds - block_seconds / 2 or self._ended.is_set():
                     return
-        finally:
-            self.tagger.stop()
+
+    def _forget_writer(self):
+        with self._log:
+            writer, self._writer = self._writer, None
+        if self._finish is not None:
+            self._finish(writer)
+
+    def _told(self, name, state, message):
+        """An event, and a line in the run file."""
+        with self._log:
+            if self._writer is not None:
+                self._writer.log(f"device {state}", device=name, message=message)
+        self.tell("device", name=name, state=state, message=message)
+
+    def _gone(self, name):
+        """On the watch's thread: no light for nobody."""
+        if self._rest is not None:
+            with contextlib.suppress(InstrumentError):
+                self._rest()
+        if name == self._name:
+            with contextlib.suppress(InstrumentError):
+                self.tagger.stop()                       # who waits for its tags waits no longer
+
+    def _tags(self, block_seconds):
+        """The tags of one stint after the other, on one axis of time."""
+        watch = Watch(self._devices, self._told, self._watch_s, self._gone)
+        shift_ps, last_ps, began = 0, None, time.monotonic()
+        with watch:
+            while not self._ended.is_set():
+                try:
+                    self._begin()
+                    if last_ps is not None:
+                        shift_ps = last_ps + 1 + round((time.monotonic() - began) * 1e12)
+                    for tags in self.tagger.blocks(block_seconds):
+                        if shift_ps:
+                            tags = TimeTags(tags.time_ps + shift_ps, tags.channel, tags.lost)
+                        last_ps, began = (int(tags.time_ps[-1]), time.monotonic()) if len(tags) else (last_ps, began)
+                        yield tags
+                        if watch.away or self._ended.is_set():
+                            break
+                except InstrumentError as error:
+                    if not is_away(error):
+                        raise
+                    watch.report(_culprit(self._devices, error, self._name), error)
+                finally:
+                    self._halt()
+                if not watch.away or self._ended.is_set():
+                    return
+                self.pauses += 1
+                if not watch.wait_until_back(self._ended):
+                    return
+
+    def _begin(self):
+        if self._prepare is not None:
+            self._prepare()
+        self.tagger.start()
+
+    def _halt(self):
+        """No light, no recording, as far as the devices still listen."""
+        for verb in (self._rest, self.tagger.stop):
+            if verb is not None:
+                with contextlib.suppress(InstrumentError):
+                    verb()
+
+
+class _InOrder:
+    """A writer whose run counts as finished also where the reader of the tags just lost interest."""
+
+    def __init__(self, writer):
+        self._writer = writer
+
+    def __enter__(self):
+        return self._writer.__enter__()
+
+    def __exit__(self, kind, *rest):
+        if kind is not None and issubclass(kind, GeneratorExit):
+            kind, rest = None, (None, None)
+        return self._writer.__exit__(kind, *rest)
+
+
+def _culprit(devices, error, otherwise):
+    """Name of the device that an error speaks of."""
+    return next((name for name, device in devices.items() if error.device and error.device in
+                 (getattr(device, "name", None), getattr(device, "address", None))), otherwise)
 
 
 class Replay:

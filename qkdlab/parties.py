@@ -19,21 +19,17 @@ import numpy as np
 from . import preamble
 from .accounting import block_bound, efficiency, expected_qber, no_key, only_sent
 from .bits import Bits
-from .choices import LAST_SLOT
-from .datatypes import BASES, Bound, DecoyCounts, SecretKey
+from .choices import LAST_SLOT, refuse_simulated
+from .datatypes import Bound, DecoyCounts, SecretKey
 from .entropy import entropy
 from .errors import BadInput
 from .postprocessing import reconcile, sift, verify
 from .postprocessing.amplify import amplify
+from .postprocessing.balance import Balance
 from .proofs.assumptions import RANDOM_CHOICES, Contradiction
 from .protocols import bb84
 
 _SLOTS = struct.Struct("<Q")     # how many secret slots a stretch of clicks covers
-# Part of the clicks of a basis' stronger detector that the weaker one must have. Alice's bits are even, so honest
-# detectors share evenly; what she sent in slots where only one can click is no secret, and no error rate shows it. The
-# proofs assume equal detectors: this line catches a blind or a blinded one, not a small mismatch (which costs key, see
-# Fung, Tamaki, Qi, Lo, Ma, Quantum Inf. Comput. 9, 131 (2009), and is not accounted for).
-LEAST_BALANCE = 0.5
 # Part of the coincidences between the bases that chance alone would make. Light that is split between them makes more
 # (bright pulses favour both); blinded detectors that Eve tells when to click make none, and no error: Lydersen et al.,
 # Nature Photonics 4, 686 (2010). An Eve who also fakes coincidences, each a bit at random, is not seen here.
@@ -89,7 +85,7 @@ class _Party:
         self._clear()
 
     def _clear(self):
-        self._fired = np.zeros(4, np.int64)      # Bob's clicks by detector
+        self._balance = Balance()        # of Bob's detectors
         n = len(self.agreement.source.intensities)
         self.counts = DecoyCounts.zeros(n)
         self._stretches = []             # of SiftedKey, key basis
@@ -161,6 +157,7 @@ class Alice(_Party):
 
     def __init__(self, choices, agreement, channel, draw=from_system, provenance=()):
         super().__init__(agreement, channel, draw, dict(provenance))
+        refuse_simulated(choices, self.provenance.get("simulated", False))
         self._choices = choices
 
     def serve(self):
@@ -290,7 +287,7 @@ class Bob(_Party):
             How many of Alice's (secret) slots the stretch covers.
         """
         self._after(clicks.slot)
-        self._fired += np.bincount(clicks.basis * 2 + clicks.outcome, minlength=4)
+        self._balance.add(clicks.basis, clicks.outcome)
         self._by_basis += np.bincount(clicks.basis, minlength=2)
         self._covered += n_slots
         self.channel.send("clicks", _SLOTS.pack(n_slots) + sift.announce(clicks))
@@ -303,20 +300,22 @@ class Bob(_Party):
         self.channel.send("test-errors", counts.errors[:, 1].astype("<i8").tobytes())
         self._keep(sift.sifted(slot, outcome, basis, reply.intensity, code=0), counts, n_slots)
 
-    def distill(self, progress=lambda rounds, leak_bits: None):
+    def distill(self, progress=lambda rounds, leak_bits: None, blocked=None):
         """Turn the present block into key and start the next one.
 
         Parameters
         ----------
         progress : callable
             ``progress(rounds, leak_bits)``, called while Cascade runs.
+        blocked : str, optional
+            Why this block must give no key, whatever its counts say.
 
         Returns
         -------
         BlockReport
         """
         seconds, clock = {}, time.perf_counter()
-        reason = self._give_up_early()
+        reason = blocked or self._give_up_early()
         if reason:
             return self._finish(no_key(self.agreement, self.counts, reason), None, 0, None, seconds, say=True)
         bits, corrected, stats = self._reconcile(progress)
@@ -351,16 +350,7 @@ class Bob(_Party):
         if qber > self.agreement.distill.abort_qber:
             return (f"the error rate in the test basis, {100 * qber:.1f} %, is above the abort line of "
                     f"{100 * self.agreement.distill.abort_qber:.1f} %: someone listens, or the link is misaligned")
-        return self._one_sided() or self._told_to_click()
-
-    def _one_sided(self):
-        """Which detector is all but blind against the other one of its basis, in words; or None."""
-        for basis, pair in zip(BASES, self._fired.reshape(2, 2).tolist(), strict=True):
-            weak, strong = sorted(pair)
-            if weak + 5 * math.sqrt(weak + strong) < LEAST_BALANCE * strong:         # 5: beyond what chance allows
-                return (f"the {basis} basis' detector for bit {pair.index(weak)} has only {weak:,} clicks, the other one "
-                        f"{strong:,}: bits that one detector alone can see are no secret. Is it blind?")
-        return None
+        return self._balance.one_sided() or self._told_to_click()
 
     def _told_to_click(self):
         """That detectors of the two bases hardly ever click together, in words; or None. Over all blocks so far."""

@@ -5,7 +5,8 @@ import textwrap
 from .datatypes import as_table
 from .ledger import run_ledger
 
-__all__ = ["as_text", "characterise_text", "inspect_text", "keylength_text", "ledger_text", "optimise_text", "summary"]
+__all__ = ["as_latex", "as_text", "characterise_text", "inspect_text", "keylength_text", "ledger_text", "optimise_text",
+           "summary"]
 
 
 ONE_GATE = ("one window for all detectors, after their delays were taken off: had each its own, the time at which a photon "
@@ -108,6 +109,37 @@ def as_text(report):
         f"  Security  {bound['proof']}: " + ", ".join(f"{n} {e:.3g}" for n, e in report["epsilons"].items()
                                                       if n in ("eps_sec", "eps_cor")),
     ])
+
+
+def as_latex(report):
+    """The main numbers of a report as a LaTeX table (``tabular``; needs no package).
+
+    Parameters
+    ----------
+    report : dict
+        As made by :class:`qkdlab.Session`.
+
+    Returns
+    -------
+    str
+    """
+    bound, clock = report["bound"], report["clock"]
+    key, test = (sum(row[b] for row in report["counts"]["clicks"]) for b in (0, 1))
+    rows = [("Time tags", f"{report['tags']:,}", ""), ("Pulse rate", clock["rate_hz"] and f"{clock['rate_hz']:,.1f}", "Hz"),
+            ("Sifted bits, key basis", f"{key:,}", ""), ("Sifted bits, test basis", f"{test:,}", ""),
+            ("Error rate, key basis", _percent(report["qber_key"]), r"\%"),
+            ("Error rate, test basis", _percent(report["qber_test"]), r"\%"),
+            ("Single-photon detections, at least", bound["s1"] and f"{bound['s1']:,.0f}", ""),
+            ("Phase error, at most", _percent(bound["phase_error"]), r"\%"),
+            ("Leaked in error correction", f"{report['leak_bits']:,}", "bit"),
+            ("Secret key", f"{report['secret_bits']:,}", "bit")]
+    lines = [f"  {name} & {value.replace(',', chr(92) + ',') if value else '--'} & {unit} {chr(92) * 2}"
+             for name, value, unit in rows]
+    return "\n".join([r"\begin{tabular}{lrl}", r"  \hline", *lines, r"  \hline", r"\end{tabular}"]) + "\n"
+
+
+def _percent(share):
+    return None if share is None else f"{100 * share:.2f}"
 
 
 def ledger_text(ledger):

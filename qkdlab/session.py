@@ -12,6 +12,7 @@ block      time_s, tags, rates_hz (4), qber_test, qber_low, qber_high (None: und
            key_length and signed_length (if stopped now), reason
 reconcile  rounds, leak_bits
 amplify    secret_bits, reason
+device     name, state ("away": the session waits for it, or "back"), message (live links only)
 end        report (what ``qkdlab distill --json`` prints)
 error      message
 ========== ===========================================================================================================
@@ -24,6 +25,7 @@ import numpy as np
 
 from . import __version__, datatypes, report
 from .accounting import Agreement, bound_now
+from .choices import refuse_simulated
 from .classical_channel import ChannelClosed, LocalChannel
 from .datasets.recording import Recording, Tally
 from .datatypes import Clicks, DecoyCounts, DistillSettings, Event
@@ -52,6 +54,9 @@ class Session:
         Stretch of a simulated link's time between two events.
     pace : float, optional
         Seconds of link time per second of wall time; absent: as fast as it goes.
+    blockers : iterable of callable
+        Each is asked when a block is closed; a text that it gives is the reason why the block gives no key. The
+        choices' own ``blocked``, where they have it (see :mod:`qkdlab.randomness`), is always asked.
 
     Raises
     ------
@@ -59,11 +64,14 @@ class Session:
         Where the source lacks what a key needs (a bare tag file has no record of what was sent).
     """
 
-    def __init__(self, source, distill=None, *, block_seconds=0.1, pace=None):
+    def __init__(self, source, distill=None, *, block_seconds=0.1, pace=None, blockers=()):
         for need, why in (("source", "the source's settings"), ("choices", "what the sender prepared")):
             if getattr(source, need, None) is None:
                 raise BadInput(f"holds detections only; a key needs {why} as well", where=getattr(source, "path", ""),
                                field=need)
+        refuse_simulated(source.choices, source.simulated)
+        own = getattr(source.choices, "blocked", None)
+        self._blockers = (*blockers, *([own] if own else ()))
         self.source = source
         self.distill = distill or getattr(source, "distill", None) or DistillSettings()
         self.report = None
@@ -72,6 +80,17 @@ class Session:
         self._go.set()
         self._tally = Tally()
         self._subscribers, self._thread, self._failure = [], None, None
+
+    def blocked(self):
+        """Why no key may be made now, by the first blocker that has a reason; or None. One that fails is a reason."""
+        for blocker in self._blockers:
+            try:
+                reason = blocker()
+            except Exception as error:
+                reason = f"it could not be told whether a key may be made: {error or type(error).__name__}"
+            if reason:
+                return str(reason)
+        return None
 
     @property
     def agreement(self):
@@ -155,6 +174,8 @@ class Session:
                       "hash_seeds": "expanded from the recording's public seed" if seed else "operating system",
                       "assumptions": _assumed(self.source, seed),
                       "qkdlab": __version__}
+        if hasattr(self.source, "tell"):                 # a live link has something to tell by itself
+            self.source.tell = self._tell
         ends = LocalChannel.pair()
         alice = Alice(self.source.choices, self.agreement, ends[0], draw, provenance)
         bob = Bob(self.agreement, ends[1], draw, provenance)
@@ -314,7 +335,8 @@ class _Receiver:
                 self._announce(clicks)
             self._held = []
         self.bob.coincidences = self._synchroniser.coincidences
-        done = self.bob.distill(lambda rounds, leak_bits: tell("reconcile", block, rounds=rounds, leak_bits=leak_bits))
+        done = self.bob.distill(lambda rounds, leak_bits: tell("reconcile", block, rounds=rounds, leak_bits=leak_bits),
+                                self._session.blocked())
         for step, spent in done.seconds.items():
             self.seconds[step] += spent
         self.reports.append(done)
@@ -386,4 +408,4 @@ def _expected(source, state):
 
 def _title(source):
     path = getattr(source, "path", None)
-    return str(path) if path else "simulated link"
+    return getattr(source, "title", None) or (str(path) if path else "simulated link")

@@ -1,4 +1,4 @@
-"""The first tutorial and the live figure itself, in a real browser."""
+"""Tutorials and the live figure itself, in a real browser."""
 
 import nbformat
 import pytest
@@ -42,6 +42,19 @@ def test_first_key(lab, page):
     slider.press("ArrowRight")
     page.wait_for_function("""b => Bokeh.documents.some(d => {
         const s = d.get_model_by_name('photons')?.data.share[0]; return s && s !== b })""", arg=before)
+
+
+def test_decoy_states(lab, page):
+    run_all(page, lab.url("tutorials/04-decoy-states"))
+    wait_for_rows(page, "seen", more_than=2)
+    decoy = """() => (window.Bokeh?.documents ?? []).map(d => d.get_model_by_name('seen')?.data.ratio[1]).find(x => x)"""
+    assert page.evaluate(decoy) == 100
+    slider = page.locator(".qk-slider .noUi-handle").first
+    slider.focus()
+    slider.press("End")                        # Eve attacks every pulse
+    page.wait_for_function(f"() => ({decoy})() < 35")
+    page.get_by_text("no key", exact=True).first.wait_for()
+    page.get_by_text("Type your answer").first.scroll_into_view_if_needed()
 
 
 def test_a_live_figure_loses_nothing(lab, page):

@@ -76,3 +76,10 @@ def test_spoilt_tables_are_named(tmp_path, old, new, match):
 def test_what_is_no_table(tmp_path, text):
     with pytest.raises(BadInput, match="a.csv"):
         counts.read(write(tmp_path, text))
+
+
+def test_a_binary_file_is_refused_in_a_short_line(tmp_path):
+    (tmp_path / "x.csv").write_bytes(b"PQ\x00\x01\x1b[2J" + b"A" * 5000 + b",n\n1,2\n")
+    with pytest.raises(BadInput) as refused:
+        counts.read(tmp_path / "x.csv")
+    assert str(refused.value).isprintable() and len(str(refused.value)) < 500

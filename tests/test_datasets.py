@@ -1,3 +1,4 @@
+import os
 import types
 
 import hypothesis
@@ -236,3 +237,9 @@ def test_a_file_that_fits_two_formats_names_both(tmp_path, monkeypatch):
     monkeypatch.setattr(Other, "recognises", staticmethod(lambda head, size, path: False), raising=False)
     monkeypatch.setattr(csv, "recognises", recognises, raising=False)
     assert datasets.open(path).format == "csv"
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInput, match="this is a pipe"):
+        datasets.inspect(tmp_path / "pipe")

@@ -312,3 +312,17 @@ def test_catalogue_command(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out.split() == [str(tmp_path / "c" / "clean.h5")]
     assert {p.name for p in (tmp_path / "c").iterdir()} == {"clean.h5", "clean.truth.h5"}
     assert main(["simulate", "--catalogue", str(tmp_path / "c")]) == 2
+
+
+def test_one_value_is_a_list_of_one():
+    assert fault("blinding:detectors=3").detectors == (3,)
+    with pytest.raises(BadInput, match="detectors"):
+        fault("blinding:detectors=4")
+
+
+def test_late_duplicates_may_come_out_of_order(tmp_path):
+    """A second tag can be later than the first ones of the next stretch."""
+    made = generate(tmp_path / "x.h5", seconds=0.05, seed=7, faults=["duplicate-tags:late_ps=1000000,part=1"],
+                    settings=SETTINGS)
+    added = read_truth(made.path)["origin"] == ADDED
+    assert added.sum() * 2 == len(added) == datasets.inspect(made.path)["records"]

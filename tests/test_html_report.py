@@ -8,6 +8,7 @@ import pytest
 
 from qkdlab import datasets, figures, html_report
 from qkdlab.errors import BadInput
+from qkdlab.report import as_latex
 from qkdlab.session import Session
 
 
@@ -94,3 +95,12 @@ def test_table(run, tmp_path):
     assert np.allclose(table["qber_test"], run[1].column("qber_test"), rtol=1e-8, equal_nan=True)
     with pytest.raises(BadInput, match="File exists"):
         run[1].write_csv(tmp_path / "t.csv")
+
+
+def test_latex(run):
+    text = as_latex(run[0])
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 10 and all(line.count("&") == 2 for line in rows)
+    assert f"{run[0]['secret_bits']:,}".replace(",", r"\,") in rows[-1]
+    empty = {**run[0], "qber_key": None, "bound": {**run[0]["bound"], "s1": None, "phase_error": None}}
+    assert as_latex(empty).count("& -- &") == 3

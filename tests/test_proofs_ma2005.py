@@ -116,3 +116,17 @@ def test_infinite_decoys_broadcast_and_refuse():
         with pytest.raises(BadInput) as caught:
             ma2005.infinite_decoys(**{"mu": 0.5, "eta": 0.1, "y0": 0, "e_det": 0.01, field: change})
         assert caught.value.field == field
+
+
+def test_without_decoys():
+    """On the GYS link weak pulses alone reach less than a third as far as with decoys."""
+    mu = np.geomspace(1e-6, 0.5, 2000)
+    reach = last_positive(lambda km: ma2005.without_decoys(mu, gys_eta(km), 1.7e-6, 0.033, f_ec=1.22).max(), 0, 300)
+    assert 10 < reach < 140 / 3
+    eta = 10 ** -np.linspace(0, 4, 41)[:, None]
+    best = ma2005.without_decoys(mu, eta, 0, 0.01).max(axis=1)
+    assert (ma2005.without_decoys(mu, eta, 1e-6, 0.01) <= ma2005.infinite_decoys(mu, eta, 1e-6, 0.01) + 1e-15).all()
+    assert best[-1] / best[-11] == pytest.approx(0.01, rel=0.01)         # the square of the light that arrives
+    assert ma2005.without_decoys(0.5, 0.01, 0, 0) == 0                   # fewer detections than pulses of several photons
+    with pytest.raises(BadInput):
+        ma2005.without_decoys(0.5, 2, 0, 0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qkdlab import datasets
-from qkdlab.datasets import csv, qutag, qutau
+from qkdlab.datasets import ptu, qutag, qutau
 from qkdlab.datatypes import TimeTags
 from qkdlab.errors import BadInput
 
@@ -86,9 +86,9 @@ def test_settings_are_named(tmp_path):
         datasets.open(tmp_path / "a.qutag", tick=5)
     with pytest.raises(BadInput, match="tick_ps"):
         datasets.open(tmp_path / "a.qutag", tick_ps=0)
-    csv.write(tmp_path / "a.csv", [])
+    ptu.write(tmp_path / "a.ptu", [])
     with pytest.raises(BadInput, match="no settings"):
-        datasets.open(tmp_path / "a.csv", tick_ps=5)
+        datasets.open(tmp_path / "a.ptu", tick_ps=5)
 
 
 def test_what_cannot_be_is_where_reading_ends(tmp_path):

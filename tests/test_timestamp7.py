@@ -94,3 +94,10 @@ def test_the_last_time_fits(tmp_path):
     last = (2**54 - 1) * 125 // 32
     assert timestamp7.write(tmp_path / "a.a1", [TimeTags([0, last], [1, 15])]) == 2
     assert joined(tmp_path / "a.a1", legacy=False)[0].tolist() == [0, last]
+
+
+@pytest.mark.parametrize("name", ["x.ts", "x.TS", "x.A1"])
+def test_every_ending_of_the_format_is_written(tmp_path, fpfind, name):
+    source = fpfind / "timestamp7_c1234.Aa1.ts"
+    datasets.convert(source, tmp_path / name)
+    assert datasets.inspect(tmp_path / name) == datasets.inspect(source)

@@ -1,8 +1,8 @@
 """Single-photon detector IDQ ID120: USB-TMC text, here on a socket.
 
 Source: a public driver; no manual was found. Voltages are in microvolt, temperatures in thousandths of degC, integration
-times in ms. The dead time runs from 40 to 1 000 000 in steps of 40: the driver says microseconds, but a diode that
-recovers within nanoseconds does not wait for a second, so that nanoseconds are the default here (`dead_time_unit_s`).
+times in ms. The dead time runs from 40 to 1 000 000 in steps of 40: the driver says microseconds, so that is the default
+here; a diode that recovers within nanoseconds would hardly wait for a second, so `dead_time_unit_s` can be 1e-9.
 ``<X>:CAPABILITY?`` is answered with lowest, highest and step; its real form is not known.
 """
 
@@ -33,7 +33,7 @@ class ID120(ScpiDevice):
     identity = "IDQ,ID120-500-800nm,1500001,1.0.2"
     faults = {**FAULTS, **OVER_TEMPERATURE}
 
-    def __init__(self, world, name, dead_time_unit_s=1e-9):
+    def __init__(self, world, name, dead_time_unit_s=1e-6):
         super().__init__(world, name)
         self._head, self._unit_ps, self._integration_ms, self._counted = world.head, dead_time_unit_s * 1e12, 1000, (-1, 0)
         self._capabilities = {}

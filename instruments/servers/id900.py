@@ -111,8 +111,8 @@ class ID900(ScpiDevice):
         for pattern in ("DELAy#:LINK", "TSCOmbine#:FIRst:LINK", "TSCOmbine#:WINDow:BEGIn:LINK", "TSCOmbine#:WINDow:END:LINK",
                         "GEN#:TRIGger:LINK", "HISTogram#:REF:LINK", "HISTogram#:STOP:LINK", "HISTogram#:ENABle:LINK",
                         "RAW#:REF:LINK", "RAW#:STOP:LINK"):
-            tree.text(pattern, default="NONE", set=lambda i, name, p=pattern: self._wire(p, i, name),
-                      get=lambda i, p=pattern: tree.value(p, i, default="NONE"))
+            tree.text(pattern, set=lambda i, name, p=pattern: self._wire(p, i, name),
+                      get=lambda i, p=pattern: self.wired(p, i))
         tree.choice("TSCOmbine#:OPIN", ("ONLYFIR",), default="ONLYFIR")
         tree.choice("TSCOmbine#:OPOUt", ("ONLYFIR", "MUTE"), default="ONLYFIR")
         tree.flag("TSCOmbine#:WINDow:ENABle", show=lambda on: "ON" if on else "OFF")
@@ -162,6 +162,12 @@ class ID900(ScpiDevice):
 
     def _wire(self, pattern, index, name):
         self.tree.values[pattern, (index,)] = _block(name)
+
+    def wired(self, pattern, index):
+        """The block that an input of another block is linked to."""
+        # The vendor's examples record without naming the stop: a raw output has its own input from the start.
+        own = f"INPU{index}" if pattern == "RAW#:STOP:LINK" else "NONE"
+        return self.tree.value(pattern, index, default=own)
 
     def value(self, pattern, *suffixes, default=None):
         """A setting, for the recorder."""

@@ -1,8 +1,9 @@
 """Laser diode controller Koheron CTL200 and CTL101: a serial console that echoes.
 
-Source: a public driver, for the commands and the shape of the dialogue: each command comes back, then one line with the
-value (also after setting it), then the prompt ``>>`` without a line end. The names ``err`` and ``errclr`` and the bits
-of the error register are from memory. A thermistor of 10 kohm with B = 3950 K measures the transmitter.
+Source: a public driver, for the commands and the shape of the dialogue: each command comes back, then one line with
+the value (also after setting it), then the prompt ``>>`` without a line end. The error register ``err`` is shown in
+hexadecimal; its name, that of ``errclr`` and its bits are as that driver has them. A thermistor of 10 kohm with B =
+3950 K measures the transmitter.
 """
 
 import math
@@ -12,7 +13,7 @@ from .device import FAULTS, OVER_TEMPERATURE, Device
 __all__ = ["KoheronLaser", "SERVES", "device"]
 
 SERVES = "laser diode controller, Koheron CTL200 (serial console with echo and prompt)"
-_UNKNOWN, _PARAMETER, _INTERLOCK, _COLD, _HOT = 1, 2, 4, 8, 16
+_COLD, _HOT, _UNKNOWN, _PARAMETER, _REFUSED, _INTERLOCK = (1 << bit for bit in range(2, 8))
 _HOTTEST_C, _COLDEST_C, _SUPPLY_A = 45.0, 5.0, 0.2
 
 
@@ -86,7 +87,7 @@ class KoheronLaser(Device):
             "itec": lambda: self._shown(name, -0.05 * off_k if self._flags["tecon"] else 0.0),
             "vtec": lambda: self._shown(name, -0.1 * off_k if self._flags["tecon"] else 0.0),
             "ain1": lambda: "0.000000", "ain2": lambda: "0.000000", "version": lambda: "V0.15", "model": lambda: "CTL200",
-            "serial": lambda: "C00001", "err": lambda: str(self._errors), "errclr": self._forget,
+            "serial": lambda: "C00001", "err": lambda: f"{self._errors:x}", "errclr": self._forget,
         }
         return values[name]() if name in values else None
 
@@ -131,7 +132,7 @@ class KoheronLaser(Device):
     def _protect(self):
         celsius = self.world.temperature.value
         if self.broken("interlock") is not None:
-            self._errors |= _INTERLOCK
+            self._errors |= _INTERLOCK | (_REFUSED if self._diode.on else 0)
             self._diode.on = False
         if self._flags["tprot"] and not _COLDEST_C < celsius < _HOTTEST_C:
             self._errors |= _HOT if celsius > _COLDEST_C else _COLD

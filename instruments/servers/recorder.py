@@ -73,21 +73,22 @@ class Recorder:
     # --------------------------------------------------------------------------------------------------- the thread
 
     def _run(self, width_s, period_s, times, repeated):
-        done = 0
+        done, world = 0, self._device.world
+        begun_ps, period_ps = world.tagger_ps, round(period_s * 1e12) if repeated else 0
         while done < times and not self._stopped.is_set():
             if self._replay:
                 self._send(self._count(self._replay[done % len(self._replay)]))
             else:
-                self._acquire(width_s, math.inf if repeated else self._buffer_tags)
-                if repeated and done + 1 < times and not self._stopped.is_set():
-                    self._device.world.take(period_s - width_s)          # the gap: these clicks nobody sees
+                if gap_s := world.seconds_until(begun_ps + done * period_ps):
+                    world.take(max(gap_s, 1e-9))                         # the gap: these clicks nobody sees
+                self._acquire(begun_ps + done * period_ps, width_s, math.inf if repeated else self._buffer_tags)
             done += 1
         self._device.link.end()
 
-    def _acquire(self, width_s, buffer_tags):
-        """One stretch, perhaps without end, from time 0 on."""
+    def _acquire(self, zero_ps, width_s, buffer_tags):
+        """One stretch, perhaps without end, from time 0 on: all times are by the tagger's own clock."""
         world, held, n = self._device.world, [], 0
-        zero_ps, begun_s = world.tagger_ps, world.clock.now()
+        begun_s = world.clock.now()
         steps = max(1, math.ceil(width_s / _PIECE_S - 1e-9)) if width_s < math.inf else math.inf
         piece_s = width_s / steps if width_s < math.inf else _PIECE_S
         done = 0
@@ -96,7 +97,7 @@ class Recorder:
                 self._stopped.wait(0.02)
                 continue
             start_ps = world.tagger_ps
-            tags = world.take(piece_s)
+            tags = world.take(max(world.seconds_until(zero_ps + round(piece_s * (done + 1) * 1e12)), 1e-9))
             held.append(self._count(self._inputs(tags, start_ps, world.tagger_ps, zero_ps)))
             n, done = n + len(tags), done + 1
             world.clock.sleep(begun_s + piece_s * done - world.clock.now(), self._stopped)
@@ -134,7 +135,7 @@ class Recorder:
             return None
         if kind in ("STAR", "INPU", "GEN"):
             return found.get(-i if kind == "GEN" else i, np.empty(0, np.int64))
-        before = self._times(found, value("DELAy#:LINK" if kind == "DELA" else "TSCOmbine#:FIRst:LINK", i, default="NONE"),
+        before = self._times(found, self._device.wired("DELAy#:LINK" if kind == "DELA" else "TSCOmbine#:FIRst:LINK", i),
                              depth - 1)
         if kind == "DELA" and before is not None:
             return before + int(value("DELAy#:VALUe", i, default=0))
@@ -144,7 +145,7 @@ class Recorder:
         """Into the histograms. Pairs across two pieces are few and are not counted. Gives `found` back."""
         value = self._device.value
         for i in range(1, 5):
-            a, b = (self._times(found, value(f"HISTogram#:{end}:LINK", i, default="NONE")) for end in ("REF", "STOP"))
+            a, b = (self._times(found, self._device.wired(f"HISTogram#:{end}:LINK", i)) for end in ("REF", "STOP"))
             if a is not None and b is not None:
                 least, width = (int(value(f"HISTogram#:{n}", i, default=d)) for n, d in (("MINimum", 0), ("BWIDth", 100)))
                 self._histograms[i] = self.histogram(i) + _differences(a, b, least, width, len(self.histogram(i)))
@@ -154,7 +155,7 @@ class Recorder:
         """Raw tags that are wired and on, to the data link."""
         device, value = self._device, self._device.value
         for i in range(1, 5):
-            stop = self._times(found, value("RAW#:STOP:LINK", i, default="NONE"))
+            stop = self._times(found, device.wired("RAW#:STOP:LINK", i))
             if stop is not None and value("RAW#:SEND", i, default=False):
                 lost = device.strikes("lost")
                 if lost is not None:
@@ -162,7 +163,7 @@ class Recorder:
                     n = min(int(lost.get("tags", 1000)), len(stop))
                     device.lost[i] += n
                     stop = stop[n:]
-                reference = self._times(found, value("RAW#:REF:LINK", i, default="NONE"))
+                reference = self._times(found, device.wired("RAW#:REF:LINK", i))
                 device.link.deliver(i, stop, reference)
 
 

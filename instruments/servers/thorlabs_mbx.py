@@ -2,7 +2,7 @@
 
 Sources: the manual, p. 15-16 (VOA, syntax, error texts); the ``MZM`` tree from a driver. A value is set with a colon
 before it (``VOA:ATTen: 7.5``); what was taken is answered with ``1``, what was not with a text. ``MZM:VOLTage?`` is
-answered in mV, like its setting; the power ratio is read as crest over present transmission. Both are our readings.
+answered in V, though it is set in mV. The power ratio is read as crest over present transmission, which is our reading.
 """
 
 import math
@@ -69,7 +69,7 @@ class ThorlabsMBX(Device):
                     get=lambda: self._ratio, set=lambda v: setattr(self, "_ratio", v))
         tree.number("MZM:HOLD:VOLTage", default=0, low=-10_000, high=10_000, show="{:.0f}".format,
                     get=lambda: self._hold_mv, set=lambda v: setattr(self, "_hold_mv", v))
-        tree.query("MZM:VOLTage", lambda: f"{self.reading('bias', 1e3 * self._bias_v()):.0f}")
+        tree.query("MZM:VOLTage", lambda: f"{self.reading('bias', self._bias_v()):.3f}")
         tree.query("MZM:TAP:MW", lambda: f"{self.reading('tap', self._tap_mw()):.4f}")
 
     # ------------------------------------------------------------------------------------------------------- bytes

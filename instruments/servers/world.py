@@ -178,6 +178,10 @@ class World:
         return TimeTags(np.concatenate([p.time_ps for p in parts]), np.concatenate([p.channel for p in parts]),
                         sum(p.lost for p in parts))
 
+    def seconds_until(self, tagger_ps):
+        """Seconds of link time until the tagger's clock shows `tagger_ps`; 0 where it does already."""
+        return max(0, round(clocks.true_time_ps(self.link.clock, tagger_ps)) - self._alice_ps) * 1e-12
+
     def rates(self):
         """:class:`qkdlab.simulation.expected.DetectorRates` of the moment, by closed form."""
         link = self.refresh()

@@ -157,7 +157,7 @@ class Clock:
         How far it has run.
     rate_hz, drift_hz_per_s : float
     visibility : float
-        |mean exp(2 pi i phase)|, mean over the last blocks.
+        ``|mean exp(2 pi i phase)|``, mean over the last blocks.
     """
 
     def __init__(self, found, start_ps, delay_ps, turn, window=BINS // 2):

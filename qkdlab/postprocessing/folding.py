@@ -139,7 +139,7 @@ class Folder:
 
     @property
     def visibility(self):
-        """|mean exp(-2 pi i phase)| within the spans: of all detectors, and of each, float64 (n,)."""
+        """``|mean exp(-2 pi i phase)|`` within the spans: of all detectors, and of each, float64 (n,)."""
         clicks, lengths = (sum(s[i] for s in self._sums) for i in (2, 3))
         return float(lengths.sum() / clicks.sum()), (lengths / np.maximum(clicks, 1))[: self._n]
 

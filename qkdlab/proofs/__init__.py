@@ -17,12 +17,17 @@ Which one when
 
 What goes in beside the counts
 ------------------------------
-``tails``     ``hoeffding`` as in the papers; ``chernoff`` is tighter where the weak pulses are a small part.
-``sampling``  ``serfling`` (proven, default), ``hypergeometric`` (proven, exact, best at few errors), ``gamma`` ("as
-              published", an approximation that fails at few errors), ``yin`` (bounds one outcome, not the tail).
-``clamp``     cut lower bounds of expected counts at 0. Sound, and decisive for small blocks.
-``leak_bits`` what error correction really revealed, without the verification hash (``eps_cor`` pays for it); or
-``f_ec``      to estimate it as ``n f_ec h(error rate)``, for planning.
+``tails``
+    ``hoeffding`` as in the papers; ``chernoff`` is tighter where the weak pulses are a small part.
+``sampling``
+    ``serfling`` (proven, default), ``hypergeometric`` (proven, exact, best at few errors), ``gamma`` ("as published", an
+    approximation that fails at few errors), ``yin`` (bounds one outcome, not the tail).
+``clamp``
+    Cut lower bounds of expected counts at 0. Sound, and decisive for small blocks.
+``leak_bits``
+    What error correction really revealed, without the verification hash (``eps_cor`` pays for it).
+``f_ec``
+    Instead, to estimate the leak as ``n f_ec h(error rate)``, for planning.
 
 What comes out
 --------------

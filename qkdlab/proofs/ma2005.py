@@ -18,7 +18,8 @@ from .counts import require_intensities
 from .guards import inconsistency
 from .photons import Estimate, binary_entropy, error_entropy
 
-__all__ = ["bound", "check", "gains", "infinite_decoys", "optimal_intensity", "single_photons"]
+__all__ = ["bound", "check", "gains", "infinite_decoys", "optimal_intensity", "single_photons",
+           "without_decoys"]
 
 WORDS = (
     "ASYMPTOTIC: an endless block. No statement about this finite one, no epsilon, not composable",
@@ -180,6 +181,38 @@ def infinite_decoys(mu, eta, y0, e_det, *, f_ec=1.0, q=0.5):
     mu, error = np.asarray(mu, dtype=float), share(wrong, gain)
     secret = y1 * mu * np.exp(-mu) * (1 - binary_entropy(np.minimum(e1, 0.5)))
     return (q * np.maximum(secret - gain * f_ec * binary_entropy(np.minimum(error, 0.5)), 0.0))[()]
+
+
+def without_decoys(mu, eta, y0, e_det, *, f_ec=1.0, q=0.5):
+    """Secret bits per pulse where one intensity is all there is; not below 0. Arrays broadcast.
+
+    The yields are not known then, so every pulse of two or more photons is taken to be detected and known to Eve, and all
+    errors to lie among the others: with ``P = 1 - (1 + mu) e^-mu``,
+    ``q { (Q - P) [1 - h(E Q / (Q - P))] - Q f h(E) }``.
+
+    Parameters
+    ----------
+    mu, eta, y0, e_det, f_ec, q
+        As :func:`infinite_decoys`.
+
+    Returns
+    -------
+    float or ndarray
+
+    Raises
+    ------
+    BadInput
+
+    References
+    ----------
+    Gottesman, Lo, Lutkenhaus and Preskill, Quantum Inf. Comput. 4, 325 (2004); Ma et al. (2005), section II.
+    """
+    f_ec, q = within("f_ec", f_ec, 1, 1e6), within("q", q, 0, 1)
+    gain, wrong = gains(mu, eta, y0, e_det)
+    mu = np.asarray(mu, dtype=float)
+    untagged = np.maximum(gain - (-np.expm1(-mu) - mu * np.exp(-mu)), 0.0)
+    secret = untagged * (1 - binary_entropy(np.minimum(share(wrong, untagged), 0.5)))
+    return (q * np.maximum(secret - gain * f_ec * binary_entropy(np.minimum(share(wrong, gain), 0.5)), 0.0))[()]
 
 
 def optimal_intensity(e_det, f_ec=1.0):

@@ -1,5 +1,6 @@
 """The physics of a link: from Alice's choices to Bob's time tags, with every imperfection a setting."""
 
+from . import splitting
 from .emission import Emission
 from .expected import detector_rates, expected_gains, expected_gains_at_rate, split_gains
 from .link import SimulatedLink, Truth, link_from_tables
@@ -25,6 +26,7 @@ __all__ = [
     "link_from_tables",
     "simulate",
     "split_gains",
+    "splitting",
 ]
 
 

@@ -73,6 +73,11 @@ class Logbook:
 
     # --------------------------------------------------------------------------------------------- one for each step
 
+    def _tell_device(self, values):
+        if values["state"] == "back":
+            return "good", f"{values['name']} is back: the session goes on."
+        return "warning", f"{values['name']} is away, the session waits for it: {values['message']}"
+
     def _tell_start(self, values):
         self._locked = self._reason = self._correction = self._advised = None
         note = " Simulated: its key is for study, not for secrets." if values["simulated"] else ""

@@ -1,53 +1,18 @@
-"""The technician's page: choose a recording, press one button, read the verdict.
+"""The technician's page: choose a recording, press one button, read the verdict."""
 
-What runs does not live in this page (see :mod:`qkdlab.detached`): closing the tab or loading the page anew loses nothing,
-and two tabs on one run show the same.
-"""
-
-import base64
-import contextlib
-import html
 import os
 import pathlib
-import threading
 import time
 
 import ipywidgets
 
-from qkdlab import datasets, detached
-from qkdlab.datatypes import DistillSettings
-from qkdlab.errors import BadInput
-from qkdlab.figures import History
-from qkdlab.html_report import comparison_html, page, verdict_html
-from qkdlab.verdict import compared, failed, judged
+from qkdlab import detached
 
 from .drop_zone import DropZone
-from .live import FIGURES, feed, gains, grid, qber
-from .live_figure import LiveFigure
-from .readout import STYLE, Readout
 from .recordings import described, found
+from .run_page import NOTHING, PAGE_STYLE, RunPage, button, heading, offer, paragraphs, row
 
 __all__ = ["ReplayApp"]
-
-BUSY = ("waiting", "running", "paused")
-NOTHING = ""                     # chosen in a list; None would mean to ipywidgets that the list has no choice at all
-PAGE_STYLE = STYLE + """<style>
-.qk-app { max-width: 1160px; margin: 0 auto; font-size: 14px; }
-.qk-app h1 { font-size: 22px; margin: 10px 0 0; } .qk-app h2 { font-size: 16px; margin: 10px 0 4px; }
-.qk-app p { margin: 3px 0; } .qk-app ul { margin: 4px 0; padding-left: 22px; }
-.qk-drop { display: block; border: 2px dashed var(--jp-border-color1, #999); border-radius: 6px; padding: 14px;
-  text-align: center; cursor: pointer; color: var(--jp-ui-font-color1, #333); }
-.qk-drop.qk-over, .qk-drop:hover { border-color: #0072B2; } .qk-drop:focus-within { outline: 2px solid #0072B2; }
-.qk-drop-input { position: absolute; opacity: 0; width: 1px; height: 1px; }
-.qk-app .verdict { border: 1px solid var(--jp-border-color2, #ccc); border-left: 8px solid #808080; border-radius: 4px;
-  padding: 8px 16px; background: var(--jp-layout-color1, #fff); line-height: 1.45; }
-.qk-app .verdict.key { border-left-color: #009E73; } .qk-app .verdict.no { border-left-color: #D55E00; }
-.qk-app .verdict .headline { font-size: 18px; font-weight: 600; }
-.qk-app table { border-collapse: collapse; font-variant-numeric: tabular-nums; line-height: 1.5; }
-.qk-app td, .qk-app th { padding: 3px 16px 3px 0; text-align: left; font-weight: normal;
-  border-bottom: 1px solid var(--jp-border-color2, #ddd); } .qk-app th { color: var(--jp-ui-font-color2, #555); }
-.qk-app a.qk-link { color: var(--jp-content-link-color, #0072B2); text-decoration: underline; }
-</style>"""
 
 
 class ReplayApp:
@@ -63,145 +28,49 @@ class ReplayApp:
     def __init__(self, folder=None):
         self.folder = pathlib.Path(folder or os.environ.get("QKDLAB_DATA") or ".").resolve()
         self.runs_folder = self.folder / "qkdlab-runs"
-        self._lock = threading.RLock()
-        self._run, self._unsubscribe, self._figure, self._plots = None, lambda: None, None, []
-        self._readout, self._history = Readout(), History()
+        self._usable = False
+        self.page = RunPage(self.runs_folder, self._chosen, self._buttons)
         self._build()
         self.refresh()
 
     def _repr_mimebundle_(self, **options):
         return self.view._repr_mimebundle_(**options)
 
-    def refresh(self):
-        """Look at the folder anew. A page that was loaded anew goes on with the run that is under way."""
-        self._list_recordings()
-        self._list_runs()
-        running = [r for r in detached.runs(self.runs_folder) if r.state in BUSY]
-        if running and (self._run is None or self._run.folder not in [r.folder for r in running]):
-            self._watch(running[-1])
-        else:
-            self._show()
-
-    def close(self):
-        """Forget the run that is shown (it goes on) and remove the page."""
-        self._unsubscribe()
-        if self._figure is not None:
-            self._figure.close()
-        self.view.close()
-
     # ------------------------------------------------------------------------------------------------- what one can do
 
     def start(self):
         """Make a key of the chosen recording. Returns at once."""
-        self._begin([self._choice.value] if self._choice.value else [])
+        paths = [self._choice.value] if self._choice.value else []
+        self.page.begin(lambda: [detached.prepare(path, self.runs_folder) for path in paths])
 
     def start_all(self):
         """Make a key of every recording in the list, one after another. Returns at once."""
-        self._begin([path for _, path in self._choice.options if path and described(path)[1]])
+        paths = [path for _, path in self._choice.options if path and described(path)[1]]
+        self.page.begin(lambda: [detached.prepare(path, self.runs_folder) for path in paths])
 
     def stop(self):
         """End the run that is shown; what was collected becomes key if it is enough."""
-        if self._run is not None:
-            self._run.stop()
+        self.page.stop()
 
-    def show(self, run):
-        """Show an earlier run.
+    def refresh(self):
+        """Look at the folder anew. A page that was loaded anew goes on with the run that is under way."""
+        self._list_recordings()
+        self.page.refresh()
 
-        Parameters
-        ----------
-        run : qkdlab.detached.DetachedRun
-        """
-        self._watch(run)
+    def close(self):
+        """Forget the run that is shown (it goes on) and remove the page."""
+        self.page.close()
+        self.view.close()
 
-    # ---------------------------------------------------------------------------------------------------------- runs
-
-    def _begin(self, paths):
-        if not paths or (self._run is not None and self._run.state in BUSY):
-            return
-        try:
-            prepared = [detached.prepare(path, self.runs_folder) for path in paths]
-            detached.begin(*prepared)
-        except (BadInput, OSError) as error:
-            self._verdict.value = verdict_html(failed(str(error)))
-            return
-        self._watch(prepared[0], then=prepared[1:])
-
-    def _watch(self, run, then=()):
-        """Follow a run from its first event; then the next ones."""
-        self._unsubscribe()
-        source, distill = _settings(run)
-        with self._lock:
-            self._run, self._queue, self._history = run, list(then), History()
-            self._intensities = source.intensities if source else ()
-            self._abort_qber = distill.abort_qber
-            self._readout = Readout(distill.abort_qber, distill.block_key_bits)
-        fitted = {"qber": lambda: qber(distill.abort_qber), "gains": lambda: gains(self._intensities or (0.5, 0.1, 0.0))}
-        self._plots = [fitted.get(name, FIGURES[name])() for name in FIGURES]
-        old, self._figure = self._figure, LiveFigure(grid(self._plots), label="plots of the run", before_frame=self._frame)
-        self._figures.children = [self._figure]
-        if old is not None:
-            old.close()
-        self._verdict.value, self._download.value, self._table.value = "", "", ""
-        if run.recording in (path for _, path in self._choice.options):
-            self._choice.value = run.recording
-        self._unsubscribe = run.subscribe(self._on_event)
-        self._list_runs()
-        self._show()
-
-    def _on_event(self, event):                              # on the run's thread
-        with self._lock:
-            self._readout.take(event)
-            self._history.take(event)
-        feed(self._figure, self._plots, event)
-        self._figure.touch()
-        if event.step in ("end", "error"):
-            self._ended(event)
-
-    def _ended(self, event):
-        run = self._run
-        if event.step == "error":
-            self._verdict.value = verdict_html(failed(event.values["message"]))
-        else:
-            report = event.values["report"]
-            self._verdict.value = verdict_html(judged(report, self._abort_qber))
-            self._compare()
-            self._download.value = self._saved(run, report)
-        self._list_runs()
-        if self._queue:
-            self._watch(self._queue[0], self._queue[1:])
-
-    def _saved(self, run, report):
-        """The report is written beside the run, and offered to the browser."""
-        text = page(report, self._history, made=_when(run), abort_qber=self._abort_qber, intensities=self._intensities,
-                    before=self._other())
-        path = run.folder / "report.html"
-        with contextlib.suppress(OSError):                   # a folder that became read-only: the download is enough
-            path.write_text(text, encoding="utf-8")
-        data = base64.b64encode(text.encode()).decode()
-        name = html.escape(f"report-{run.folder.name}.html")
-        link = f'<a class="qk-link qk-report" download="{name}" href="data:text/html;base64,{data}">Download the report</a>'
-        return (f"{link} (one file; your browser prints it to PDF). Also at {html.escape(str(path))}.")
-
-    # ------------------------------------------------------------------------------------------------------ comparison
-
-    def _other(self):
-        """Report of the run that this one is set beside, or None."""
-        folder = self._beside.value
-        return detached.DetachedRun(folder).report if folder else None
-
-    def _compare(self):
-        report, other = self._run.report if self._run else None, self._other()
-        self._table.value = comparison_html(compared(report, other)) if report and other else ""
-
-    # --------------------------------------------------------------------------------------------------------- the page
+    # --------------------------------------------------------------------------------------------------- the recordings
 
     def _list_recordings(self, choose=None):
         drops = sorted((self.runs_folder / "dropped").glob("drop-*"))
         dropped = [p for p in drops if (p / "run.toml").is_file()]
         paths = [*found(self.folder), *dropped, *found(*(p for p in drops if p not in dropped))]
-        names = [(_title(p, self.folder), p) for p in paths]
-        _offer(self._choice, names or [("no recording in this folder: drop one below", NOTHING)],
-               choose or self._choice.value)
+        names = [(_title(p), p) for p in paths]
+        offer(self._choice, names or [("no recording in this folder: drop one below", NOTHING)],
+              choose or self._choice.value)
         self._describe()
 
     def _received(self, paths):
@@ -212,137 +81,49 @@ class ReplayApp:
         if chosen:
             self._choice.value = chosen[0]
         else:
-            self._what.value = _paragraphs(described(paths[0])[0])
+            self._what.value = paragraphs(described(paths[0])[0])
 
     def _describe(self):
         path = self._choice.value
         words, self._usable = described(path) if path else (["Nothing is chosen."], False)
-        self._what.value = _paragraphs(words)
-        self._show()
+        self._what.value = paragraphs(words)
+        self.page.show()
 
-    def _list_runs(self):
-        ended = [r for r in detached.runs(self.runs_folder) if r.state not in BUSY]
-        here = self._run.folder if self._run else None
-        for select, none in ((self._earlier, "choose a run"), (self._beside, "nothing")):
-            runs = [r for r in ended if r.report is not None and r.folder != here] if select is self._beside else ended
-            with self._quiet():
-                _offer(select, [(none, NOTHING), *((f"{_when(r)}  {r.recording.name}", r.folder) for r in runs)],
-                       select.value)
-        rows = [f"<tr><td>{html.escape(_when(r))}</td><td>{html.escape(r.recording.name)}</td><td>{_outcome(r)}</td></tr>"
-                for r in detached.runs(self.runs_folder)[:30]]
-        self._all.value = ("<table><tr><th>when</th><th>recording</th><th>verdict</th></tr>" + "".join(rows) + "</table>"
-                           if rows else "<p>No run yet.</p>")
+    def _chosen(self, run):
+        if run.recording in (path for _, path in self._choice.options):
+            self._choice.value = run.recording
 
-    @contextlib.contextmanager
-    def _quiet(self):
-        """New options are no choice by hand."""
-        self._listing = True
-        try:
-            yield
-        finally:
-            self._listing = False
+    # --------------------------------------------------------------------------------------------------------- the page
 
-    def _frame(self):                                        # on the figure's thread, once a frame
-        with self._lock:
-            readout = self._readout
-            words = (readout.status, readout.cards, readout.fraction)
-        self._status.value, self._cards.value = words[:2]
-        self._progress.value = min(1.0, max(0.0, words[2]))
-        self._buttons()
-
-    def _show(self):
-        if self._figure is None:
-            self._status.value = Readout().status
-            self._buttons()
-        else:
-            self._figure.touch()
-
-    def _buttons(self):
-        busy = self._run is not None and self._readout.state not in ("ended", "ready")
+    def _buttons(self, busy):
         self._start.disabled = busy or not self._usable
         self._start_all.disabled = busy
-        self._stop.disabled = not busy
 
     def _build(self):
-        wide = ipywidgets.Layout(width="auto", min_width="340px", max_width="640px")
-        self._usable, self._listing, self._queue = False, False, []
-        self._choice = ipywidgets.Dropdown(options=[("", NOTHING)], layout=wide)
+        self._choice = ipywidgets.Dropdown(options=[("", NOTHING)], layout=ipywidgets.Layout(
+            width="auto", min_width="340px", max_width="640px"))
         self._choice.add_class("qk-choice")
         self._choice.observe(lambda change: self._describe(), "value")
-        again = _button("Look again", "refresh", "List the folder anew", "qk-again", self.refresh)
-        self._what, self._status, self._cards, self._verdict = (ipywidgets.HTML() for _ in range(4))
-        self._download, self._table, self._all = (ipywidgets.HTML() for _ in range(3))
-        self._verdict.add_class("qk-verdict")
-        self._start = _button("Make a key", "play", "Analyse the chosen recording from its tags to a key", "qk-start",
-                              self.start, "primary")
-        self._stop = _button("Stop", "stop", "End this run; what was collected becomes key if it is enough", "qk-stop",
-                             self.stop)
-        self._start_all = _button("Analyse the whole list", "list", "Every recording of the list, one after another",
-                                  "qk-all", self.start_all)
-        self._progress = ipywidgets.FloatProgress(0, min=0, max=1, layout=ipywidgets.Layout(width="auto", flex="1 1 auto"))
-        self._earlier = ipywidgets.Dropdown(options=[("choose a run", NOTHING)], layout=wide)
-        self._earlier.add_class("qk-earlier")
-        self._earlier.observe(lambda change: self._open_earlier(change["new"]), "value")
-        self._beside = ipywidgets.Dropdown(options=[("nothing", NOTHING)], layout=wide)
-        self._beside.add_class("qk-beside")
-        self._beside.observe(lambda change: None if self._listing else self._compare(), "value")
-        self._figures = ipywidgets.VBox()
+        again = button("Look again", "refresh", "List the folder anew", "qk-again", self.refresh)
+        self._what = ipywidgets.HTML()
+        self._start = button("Make a key", "play", "Analyse the chosen recording from its tags to a key", "qk-start",
+                             self.start, "primary")
+        self._start_all = button("Analyse the whole list", "list", "Every recording of the list, one after another",
+                                 "qk-all", self.start_all)
         drop = DropZone(self.runs_folder / "dropped", self._received, self.refresh)
-        row = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="center", grid_gap="4px 10px")
         self.view = ipywidgets.VBox([
             ipywidgets.HTML(PAGE_STYLE + "<h1>From a recording to a verdict</h1><p>Choose the recording of a quantum key "
                             "distribution link, press one button, and read whether it gives a secret key.</p>"),
-            _heading("1. The recording"), ipywidgets.Box([self._choice, again], layout=row), drop, self._what,
-            _heading("2. The key"), ipywidgets.Box([self._start, self._stop, self._progress], layout=row), self._status,
-            self._verdict, self._download, self._cards, self._figures,
-            _heading("3. Beside another run"), self._beside, self._table,
-            _heading("4. All runs"), ipywidgets.Box([self._start_all, self._earlier], layout=row), self._all,
+            heading("1. The recording"), row(self._choice, again), drop, self._what,
+            heading("2. The key"), row(self._start, self.page.stop_button, self.page.progress), self.page.run,
+            heading("3. Beside another run"), self.page.beside,
+            heading("4. All runs"), row(self._start_all, self.page.earlier), self.page.all,
         ], layout=ipywidgets.Layout(grid_gap="6px"))
         for name in ("qk-bench", "qk-app"):
             self.view.add_class(name)
 
-    def _open_earlier(self, folder):
-        if folder and not self._listing and not (self._run is not None and self._run.state in BUSY):
-            self.show(detached.DetachedRun(folder))
 
-
-def _offer(select, options, chosen):
-    """New options; what was chosen stays so, else the first one is."""
-    select.options = options
-    values = [value for _, value in options]
-    select.index = values.index(chosen) if chosen in values else 0
-
-
-def _settings(run):
-    """Source and distillation settings of a run's recording; the defaults where it cannot be opened."""
-    try:
-        recording = datasets.open(run.recording)
-    except (BadInput, OSError):
-        return None, run.distill or DistillSettings()
-    return recording.source, run.distill or recording.distill or DistillSettings()
-
-
-def _outcome(run):
-    """A run's state or verdict in a few words."""
-    state = run.state
-    if state != "ended":
-        return {"waiting": "waiting", "running": "running \u2026", "paused": "paused"}.get(state, "broken off")
-    report = run.report
-    if report is None:
-        return "could not be analysed"
-    if not report["secret_bits"]:
-        return "no key"
-    return f"key of {report['secret_bits']:,} bits, error rate {100 * report['qber_test']:.2f} %"
-
-
-def _when(run):
-    """Start of a run's folder name as a date for people."""
-    with contextlib.suppress(ValueError):
-        return time.strftime("%d %b %Y, %H:%M", time.strptime(run.folder.name[:17], "%Y-%m-%d_%H%M%S"))
-    return run.made
-
-
-def _title(path, folder):
+def _title(path):
     """A recording in the list."""
     dropped = "dropped here: " if path.parent.name.startswith("drop-") or path.name.startswith("drop-") else ""
     try:
@@ -350,19 +131,3 @@ def _title(path, folder):
     except OSError:
         date = ""
     return f"{dropped}{path.name}   ({date})"
-
-
-def _paragraphs(sentences):
-    return '<div class="qk-what">' + "".join(f"<p>{html.escape(s)}</p>" for s in sentences) + "</div>"
-
-
-def _heading(words):
-    return ipywidgets.HTML(f"<h2>{words}</h2>")
-
-
-def _button(words, icon, tooltip, css_class, action, style=""):
-    button = ipywidgets.Button(description=words, icon=icon, button_style=style, tooltip=tooltip,
-                               layout=ipywidgets.Layout(width="auto", flex="0 0 auto"))
-    button.add_class(css_class)
-    button.on_click(lambda _button: action())
-    return button

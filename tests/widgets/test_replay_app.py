@@ -38,16 +38,15 @@ def test_from_a_recording_to_a_verdict_and_a_report(lab):
     choose(app, "yesterday")
     assert "100 million pulses" in app._what.value and not app._start.disabled
     app.start()
-    app.start()                                              # pressed twice
-    wait_for(lambda: "qk-report" in app._download.value)
-    assert "gives a secret key" in app._verdict.value
+    wait_for(lambda: "qk-report" in app.page._download.value)
+    assert "gives a secret key" in app.page._verdict.value
     run, = detached.runs(app.runs_folder)
     assert "<svg" in (run.folder / "report.html").read_text()
-    wait_for(lambda: "key of" in app._all.value)
+    wait_for(lambda: "key of" in app.page._all.value)
     app.start()
-    wait_for(lambda: len(detached.runs(app.runs_folder)) == 2 and "qk-report" in app._download.value)
-    app._beside.value = run.folder
-    assert "as before" in app._table.value
+    wait_for(lambda: len(detached.runs(app.runs_folder)) == 2 and "qk-report" in app.page._download.value)
+    app.page._beside.value = run.folder
+    assert "as before" in app.page._table.value
     app.close()
 
 
@@ -55,10 +54,13 @@ def test_a_page_that_comes_later_goes_on_with_the_run(lab):
     run = detached.prepare(lab / "yesterday", lab / "qkdlab-runs", pace=0.05)
     run.start()
     first, second = ReplayApp(lab), ReplayApp(lab)           # two tabs
-    wait_for(lambda: first._readout.state == second._readout.state == "running")
+    wait_for(lambda: first.page._readout.state == second.page._readout.state == "running")
+    first.start()
+    second.start_all()
+    assert len(detached.runs(first.runs_folder)) == 1        # pressed while it runs
     first.stop()
-    wait_for(lambda: second._verdict.value and first._verdict.value)
-    assert first._verdict.value == second._verdict.value
+    wait_for(lambda: second.page._verdict.value and first.page._verdict.value)
+    assert first.page._verdict.value == second.page._verdict.value
     wait_for(lambda: not second._start.disabled)
     for app in (first, second):
         app.close()
@@ -68,9 +70,9 @@ def test_the_whole_list_in_one_go(lab):
     shutil.copytree(DEMO, lab / "monday")
     app = ReplayApp(lab)
     app.start_all()                                          # without the file of which no key can be made
-    wait_for(lambda: app._all.value.count("key of") == 2 and not app._start_all.disabled)
-    app._earlier.value = app._earlier.options[-1][1]
-    wait_for(lambda: "gives a secret key" in app._verdict.value)
+    wait_for(lambda: app.page._all.value.count("key of") == 2 and not app._start_all.disabled)
+    app.page._earlier.value = app.page._earlier.options[-1][1]
+    wait_for(lambda: "gives a secret key" in app.page._verdict.value)
     app.close()
 
 
@@ -87,9 +89,9 @@ def test_files_that_give_no_verdict(lab):
     damaged.write_bytes(damaged.read_bytes()[:2000])
     choose(app, "yesterday")
     app.start()
-    wait_for(lambda: app._verdict.value)
-    assert "verdict" in app._verdict.value and "Traceback" not in app._verdict.value
-    assert "gives a secret key" not in app._verdict.value
+    wait_for(lambda: app.page._verdict.value)
+    assert "verdict" in app.page._verdict.value and "Traceback" not in app.page._verdict.value
+    assert "gives a secret key" not in app.page._verdict.value
     app.close()
 
 

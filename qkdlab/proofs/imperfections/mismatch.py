@@ -4,8 +4,7 @@ Where the bases do not detect alike, the errors of the test basis are no fair sa
 shown. Two ways out:
 
 * :func:`efficiency_mismatch`, for efficiencies known up to a factor only, which Eve may choose inside it for every
-pulse:
-  Tupkary, Nahar, Sinha and Lutkenhaus, Quantum 9, 1937 (2025), derived for an active choice of basis;
+  pulse: Tupkary, Nahar, Sinha and Lutkenhaus, Quantum 9, 1937 (2025), derived for an active choice of basis;
 * :func:`equalising`, for efficiencies that are known and fixed: throw clicks of the better detectors away until all are
   as poor as the poorest (after Fung, Tamaki, Qi, Lo and Ma, Quantum Inf. Comput. 9, 131 (2009)).
 """

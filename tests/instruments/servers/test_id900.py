@@ -84,7 +84,7 @@ def test_settings_of_the_inputs(box):
 
 def test_numbers_with_units_and_names_of_blocks(box):
     assert say(box, "REC:DUR 3000 GTB;DUR?;NUM INF;NUM?") == "3000000000000\nINF"
-    assert say(box, "RAW1:STOP:LINK INPUt3;:RAW1:STOP:LINK?") == "INPU3"
+    assert say(box, "RAW1:STOP:LINK?;:RAW1:STOP:LINK INPUt3;:RAW1:STOP:LINK?;:RAW1:REF:LINK?") == "INPU1\nINPU3\nNONE"
     for name in ("INPU5", "DELA", "STAR1", "FOO", "GEN0"):
         assert say(box, f"RAW1:STOP:LINK {name};:SYST:ERR?").startswith("-224"), name
     assert say(box, "REC:PWID 0.1E12;:SYST:ERR?").startswith("-222")          # at least 0.2 s
@@ -100,10 +100,9 @@ def test_sub_acquisitions_start_at_0_and_leave_a_gap(box):
     twin = World(seed=1, speed=0)
     plugged("keysight_attenuator", twin)
     zero = twin.tagger_ps
-    first = [twin.take(0.05) for _ in range(4)]
-    twin.take(0.01)
-    restart = twin.tagger_ps
-    second = [twin.take(0.05) for _ in range(4)]
+    restart = zero + 210_000_000_000             # by the tagger's own clock, which runs 2 ppm faster than the link's
+    first, second = ([twin.take(twin.seconds_until(begin + i * 50_000_000_000)) for i in range(1, 5)]
+                     for begin in (zero, restart) if begin == zero or twin.take(twin.seconds_until(begin)))
     for got, tags, start in ((parts[0], first, zero), (parts[1], second, restart)):
         expected = np.concatenate([t.time_ps[t.channel == 0] for t in tags]) - start
         assert np.array_equal(got, expected) and got[0] >= 0 and got[-1] < 200_000_000_000 + 10**6

@@ -12,7 +12,7 @@ from qkdlab.instruments.servers import SimulatedBench, World
 
 
 def test_the_detector_in_its_own_units():
-    head = plugged("id120")
+    head = plugged("id120", dead_time_unit_s=1e-9)
     assert ask(head, "BIAS:VOLTAGE?;:THRESHOLD:VOLTAGE?;:DEADTIME:TIME?") == "190000000;200000;50"
     assert ask(head, "DEADTIME:TIME 130;TIME?") == "120"      # in steps of 40
     assert ask(head, "BIAS:VOLTAGE:CAPABILITY?") == "0,250000000,80000"
@@ -21,8 +21,8 @@ def test_the_detector_in_its_own_units():
     assert head.world.refresh().detectors.dead_time_ps == 120_000
 
 
-def test_the_dead_time_may_be_in_microseconds():
-    head = plugged("id120", dead_time_unit_s=1e-6)
+def test_the_dead_time_is_in_microseconds():
+    head = plugged("id120")
     ask(head, "DEADTIME:TIME 40")
     assert head.world.refresh().detectors.dead_time_ps == 40_000_000
 

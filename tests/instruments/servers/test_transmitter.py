@@ -22,7 +22,7 @@ def test_a_bias_controller_follows_the_drift_and_manual_does_not():
     assert sent(world) == pytest.approx(agreed)
     world.drift_bias(0.8)
     assert sent(world) == pytest.approx(agreed) and ask(box, "MZM:SET?") == "1"
-    held_mv = float(ask(box, "MZM:VOLT?"))
+    held_mv = 1e3 * float(ask(box, "MZM:VOLT?"))
     assert ask(box, f"MZM:HOLD:VOLT: {held_mv:.0f}") == ask(box, "MZM:MODE: 7") == "1"
     world.drift_bias(0.8)
     assert world.modulator.error_v == pytest.approx(-0.8, abs=1e-3)
@@ -94,7 +94,7 @@ def test_koheron_echoes_and_prompts():
     assert laser.exchange(b"lason 1\r\n") == b"lason 1\r\n1\r\n>>"
     assert laser.exchange(b"ilaser 60\r\n") == b"ilaser 60\r\n60.000000\r\n>>"
     assert world.laser_power_w == pytest.approx(1e-3)
-    assert laser.exchange(b"nonsense\r\nerr\r\n").endswith(b"err\r\n1\r\n>>")
+    assert laser.exchange(b"nonsense\r\nerr\r\n").endswith(b"err\r\n10\r\n>>")
     assert b"Invalid" in laser.exchange(b"ilaser 121\r\n") and world.laser_power_w == pytest.approx(1e-3)
     assert laser.exchange(b"errclr\r\nerr\r\n").endswith(b"err\r\n0\r\n>>")
     laser.exchange(b"tecon 1\r\nrtset 8000\r\n")             # warmer than 25 degC
@@ -102,7 +102,7 @@ def test_koheron_echoes_and_prompts():
     assert float(laser.exchange(b"rtact\r\n").split(b"\r\n")[1]) == pytest.approx(8000, rel=1e-3)
     assert world.temperature.value > 29
     laser.fault("over_temperature")
-    assert world.laser_power_w == 0 and int(laser.exchange(b"err\r\n").split(b"\r\n")[1]) & 16
+    assert world.laser_power_w == 0 and int(laser.exchange(b"err\r\n").split(b"\r\n")[1], 16) & 8
 
 
 def test_the_generator_keeps_waveforms():

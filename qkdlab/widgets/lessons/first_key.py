@@ -1,7 +1,4 @@
-"""What the tutorials show and ask: small figures with one slider, and exercises that the library itself checks."""
-
-import html
-import math
+"""The first lesson: pulses, photons, fibre, and a key."""
 
 import ipywidgets
 import numpy as np
@@ -11,15 +8,14 @@ from qkdlab.choices import encode
 from qkdlab.errors import BadInput
 from qkdlab.palette import PALETTE, intensity_style
 from qkdlab.session import Session
-from qkdlab.simulation import EveSettings, expected_gains, simulate
+from qkdlab.simulation import EveSettings, expected_gains, simulate, splitting
 
-from .live import figure_frame, legend_above, named_source
-from .live_figure import LiveFigure
+from ..live import figure_frame, legend_above, named_source
+from ..live_figure import LiveFigure
+from .parts import BASES, STATES, explorable, feedback, not_a_number, slider, table
 
 __all__ = ["gains_against_distance", "key_at_distance", "photon_numbers", "pulses", "qber_with_eve"]
 
-_STATES = {(0, 0): "\u2192", (0, 1): "\u2191", (1, 0): "\u2197", (1, 1): "\u2196"}   # (basis, bit): polarisation
-_BASES = ("key", "test")
 _GATE_PS = 500         # of the curves against distance; about what the session chooses for pulses of 100 ps
 
 
@@ -38,14 +34,10 @@ def pulses(source, count=12, seed=1):
     ipywidgets.HTML
     """
     train = encode(source, count, np.random.default_rng(seed))
-    rows = {"slot": range(count), "bit": train.bit, "basis": [_BASES[b] for b in train.basis],
-            "polarisation": [_STATES[b, x] for b, x in zip(train.basis.tolist(), train.bit.tolist(), strict=True)],
+    rows = {"slot": range(count), "bit": train.bit, "basis": [BASES[b] for b in train.basis],
+            "polarisation": [STATES[b, x] for b, x in zip(train.basis.tolist(), train.bit.tolist(), strict=True)],
             "mean photons": [f"{source.intensities[i]:g}" for i in train.intensity]}
-    body = "".join(f'<tr><th scope="row" style="text-align:left;padding-right:14px">{name}</th>'
-                   + "".join(f'<td style="text-align:center;padding:1px 9px">{cell}</td>' for cell in cells) + "</tr>"
-                   for name, cells in rows.items())
-    return ipywidgets.HTML(f'<table style="line-height:1.6;font-size:14px"><caption style="caption-side:top;'
-                           f'text-align:left">What Alice prepares (only she knows)</caption>{body}</table>')
+    return ipywidgets.HTML(table("What Alice prepares (only she knows)", rows))
 
 
 def photon_numbers(mean=0.5):
@@ -64,14 +56,14 @@ def photon_numbers(mean=0.5):
     live, words = LiveFigure(plot, label="shares of pulses by their number of photons"), ipywidgets.HTML()
 
     def draw(mu):
-        share = np.array([math.exp(-mu) * mu**n / math.factorial(n) for n in range(5)])
+        share = splitting.photon_numbers(mu)[:5]
         live.data(source, n=np.arange(5.0), share=100 * share)
         several = 1 - share[0] - share[1]
         words.value = (f"{100 * share[0]:.1f} % of the pulses are empty. Of the others, "
                        f"<b>{100 * several / (1 - share[0]):.1f} %</b> hold more than one photon: "
                        "Eve could keep one of them and go unnoticed.")
 
-    return _with_slider("mean photons", mean, 0.02, 1.5, 0.02, draw, words, live)
+    return explorable([slider("mean photons", mean, 0.02, 1.5, 0.02)], draw, words, live)
 
 
 def gains_against_distance(link, distance_km=50.0):
@@ -107,16 +99,8 @@ def gains_against_distance(link, distance_km=50.0):
         words.value = (f"At {distance_km:g} km a signal pulse is detected {ratio:,.0f} times as often as a pulse with "
                        "(almost) nothing in it. Where the curves meet, Bob hears only his detectors' noise.")
 
-    return _with_slider("dark counts (Hz)", made.detectors.dark_rate_hz, 0.0, 5000.0, 50.0, draw, words, live)
-
-
-def _with_slider(label, value, low, high, step, draw, words, live):
-    slider = ipywidgets.FloatSlider(value=value, min=low, max=high, step=step, description=label,
-                                    style={"description_width": "initial"}, layout={"width": "auto"})
-    slider.observe(lambda change: draw(change["new"]), "value")
-    slider.add_class("qk-slider")
-    draw(value)
-    return ipywidgets.VBox([slider, words, live], layout=ipywidgets.Layout(max_width="760px"))
+    return explorable([slider("dark counts (Hz)", made.detectors.dark_rate_hz, 0.0, 5000.0, 50.0, ".0f")], draw, words,
+                      live)
 
 
 # ------------------------------------------------------------------------------------------------------ exercises
@@ -131,15 +115,14 @@ def qber_with_eve(link, answer):
     answer : float or None
         The student's; None before there is one.
     """
-    if answer is None:
-        return _feedback("Type your answer in the cell, then run it again.")
-    if not isinstance(answer, int | float):
-        return _feedback("A number is expected, in per cent.", False)
+    complaint = not_a_number(answer, "per cent")
+    if complaint is not None:
+        return complaint
     report = Session(simulate({**link, "eve": EveSettings(intercept_fraction=1.0)}, seed=1)).run(seconds=0.3)
     measured = 100 * report["qber_test"]
     if abs(answer - measured) < 2.0:
-        return _feedback(f"Yes. The simulated link shows {measured:.1f} %, and the verdict is: {report['reason']}", True)
-    return _feedback(f"Not {answer:g} %. A hint: half of the time Eve measures in the wrong basis, and then both the "
+        return feedback(f"Yes. The simulated link shows {measured:.1f} %, and the verdict is: {report['reason']}", True)
+    return feedback(f"Not {answer:g} %. A hint: half of the time Eve measures in the wrong basis, and then both the "
                      "pulse that she sends on and Bob's bit are a coin toss.", False)
 
 
@@ -152,27 +135,18 @@ def key_at_distance(link, answer, seconds=1.0):
     answer : float or None
     seconds : float
     """
-    if answer is None:
-        return _feedback("Type a distance in the cell, then run it again.")
-    if not isinstance(answer, int | float):
-        return _feedback("A number is expected, in km.", False)
+    complaint = not_a_number(answer, "km")
+    if complaint is not None:
+        return complaint
     bits, here = [], simulate(link, seed=1).channel
     try:
         for km in (answer, answer + 30):
             made = simulate({**link, "channel": here.replace(distance_km=km)}, seed=1)
             bits.append(Session(made).run(seconds=seconds)["secret_bits"])
     except BadInput as error:
-        return _feedback(f"This is no distance: {error}", False)
+        return feedback(f"This is no distance: {error}", False)
     if bits[0] and not bits[1]:
-        return _feedback(f"Yes: {bits[0]:,} secret bits at {answer:g} km, none at {answer + 30:g} km.", True)
-    return _feedback(f"There is no key at {answer:g} km yet: go nearer." if not bits[0] else
+        return feedback(f"Yes: {bits[0]:,} secret bits at {answer:g} km, none at {answer + 30:g} km.", True)
+    return feedback(f"There is no key at {answer:g} km yet: go nearer." if not bits[0] else
                      f"{answer:g} km gives {bits[0]:,} secret bits, but so does {answer + 30:g} km ({bits[1]:,}): "
                      "go further.", False)
-
-
-def _feedback(words, right=None):
-    """A line with a sign and words, not colour alone."""
-    sign, colour = {True: ("&#10003;", PALETTE["green"]), False: ("&#10007;", PALETTE["vermillion"]),
-                    None: ("&#9998;", PALETTE["grey"])}[right]
-    return ipywidgets.HTML(f'<div role="status" style="border-left:4px solid {colour};padding:4px 10px">'
-                           f"<b>{sign}</b> {html.escape(words)}</div>")

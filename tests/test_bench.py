@@ -1,0 +1,268 @@
+"""The bench: one call connects all, limits hold, sessions are archived, nothing stays on."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+import qkdlab
+from qkdlab import bench, bench_check, bench_file
+from qkdlab.cli import main
+from qkdlab.errors import BadInput
+from qkdlab.instruments.errors import InstrumentError, InstrumentInUse
+from qkdlab.instruments.servers import SimulatedBench, World
+
+SMALL = """
+simulate = true
+[devices.laser]
+driver = "thorlabs_cld"
+address = "tcp://127.0.0.1:1"
+timeout_s = 0.4
+limits = { current_a = [0.0, 0.08] }
+session = { current_a = 0.06, emission = true }
+[devices.attenuator]
+driver = "keysight_attenuator"
+address = "tcp://127.0.0.1:2"
+timeout_s = 0.4
+session = { shutter_open = true, attenuation_db = 0.0 }
+[devices.tagger]
+driver = "id900"
+address = "zmq://127.0.0.1:3"
+timeout_s = 0.4
+settings = { stretch_s = 0.2 }
+[source]
+intensities = [0.5, 0.15, 0.001]
+key_basis_probability = 0.7
+clock_hz = 100e6
+[synchronisation]
+frame_slots = 65536
+header_slots = 4096
+[receiver]
+channels = [1, 2, 3, 4]
+[distill]
+block_key_bits = 20000
+[session]
+watch_s = 0.1
+[simulation]
+speed = 0
+seed = 4
+[channel]
+distance_km = 40.0
+"""
+
+
+@pytest.fixture
+def small(tmp_path):
+    path = tmp_path / "bench.toml"
+    path.write_text(SMALL)
+    return path
+
+
+def real(path, simulated):
+    """The same file with the addresses of devices that somebody else runs."""
+    text = SMALL.replace("simulate = true", "simulate = false")
+    for number, name in enumerate(("laser", "attenuator", "tagger"), 1):
+        scheme = "zmq" if name == "tagger" else "tcp"
+        text = text.replace(f"{scheme}://127.0.0.1:{number}", simulated.address(name))
+    path.write_text(text)
+    return path
+
+
+def test_the_shipped_bench_is_connected_in_one_call():
+    with bench.open() as lab:
+        rows = lab.identities()
+        assert len(rows) == len(lab) == 10 and all(row["simulated"] and row["identity"] for row in rows)
+        record = lab.snapshot()
+        assert not [v for d in record.values() for v in d["settings"].values() if "error" in v]
+        assert record["attenuator"]["settings"]["attenuation_db"]["unit"] == "dB"
+        with pytest.raises(BadInput, match="did you mean 'attenuator'"):
+            lab["atenuator"]
+        assert lab["laser"].emission is False and lab["attenuator"].shutter_open is False
+
+
+def test_limits_of_the_file_hold_and_stay_when_the_device_moves_its_own(small):
+    with bench.open(small) as lab:
+        lab["laser"].current_limit_a = 0.1                # moves the device's limits
+        said = len(lab.simulation.transcript("laser"))
+        with pytest.raises(BadInput, match="0 to 0.08 A"):
+            lab["laser"].current_a = 0.09
+        assert len(lab.simulation.transcript("laser")) == said
+        lab["laser"].current_limit_a = 0.05
+        with pytest.raises(BadInput, match="0 to 0.05 A"):
+            lab["laser"].current_a = 0.07
+
+
+@pytest.mark.parametrize(("old", "new", "says"), [
+    ("limits = { current_a = [0.0, 0.08] }", "limits = { current_a = [3.0, 4.0] }", r"\[devices.laser.limits\].*current_a"),
+    ("attenuation_db = 0.0 }", "attenuation_db = 99 }", r"\[devices.attenuator.session\].*attenuation_db.*0 to 60 dB"),
+    ('"id900"', '"otdr_file"', r"\[devices.tagger\].*no simulated device"),
+])
+def test_values_that_a_device_cannot_take_are_refused_by_file_and_table(small, old, new, says):
+    assert old in SMALL
+    text = SMALL.replace(old, new).replace("settings = { stretch_s = 0.2 }\n", "" if "otdr" in new else
+                                           "settings = { stretch_s = 0.2 }\n")
+    small.write_text(text)
+    with pytest.raises(BadInput, match=says):
+        bench.open(small)
+
+
+def test_the_second_session_is_refused_with_the_name_of_the_first(small):
+    with SimulatedBench(World(speed=0), {"laser": "thorlabs_cld", "attenuator": "keysight_attenuator", "tagger": "id900"}) \
+            as simulated:
+        path = real(small, simulated)
+        with bench.open(path, session="Anna") as lab:
+            assert not lab.simulated and lab.world is None
+            with pytest.raises(InstrumentInUse, match="Anna") as caught:
+                bench.open(path, session="Bert")
+            assert "laser" in str(caught.value)
+            with pytest.raises(BadInput, match=r"\[choices\].*file"):
+                lab.link()
+        bench.open(path).close()
+        simulated.fault("attenuator", "stall")
+        with pytest.raises(InstrumentError, match="attenuator"):
+            bench.open(path)
+        simulated.clear("attenuator")
+        bench.open(path).close()                          # the others were let go
+
+
+def test_a_session_is_archived_with_snapshots_and_leaves_no_light(small, tmp_path):
+    with bench.open(small) as lab:
+        path, seen, tags = tmp_path / "run.h5", [], []
+        session = lab.session(archive=path, words={"operator": "Anna", "purpose": "test"})
+        session.subscribe(lambda event: tags.append(event.values["tags"]) if event.step == "block" else None)
+        session.subscribe(lambda event: seen.append((event.step, lab["laser"].known.get("emission", [None])[0])))
+        report = session.run(1.0)
+        assert report["simulated"] and report["alice_key_sha256"] == report["bob_key_sha256"]
+        assert ("block", True) in seen and lab.world.laser_power_w == 0 and not lab["attenuator"].shutter_open
+        with pytest.raises(BadInput, match="exists already"):
+            lab.session(archive=path)
+    recording = qkdlab.open(path)
+    assert recording.info["records"] == tags[-1] > 50_000
+    with h5py.File(path) as file:
+        assert file["bob/finished"][0] == 1
+        start, end = (json.loads(bytes(file[f"snapshot/{at}"][:])) for at in ("start", "end"))
+        assert set(start) == set(end) == {"laser", "attenuator", "tagger"}
+        assert start["laser"]["settings"]["current_a"]["unit"] == "A"
+        provenance = json.loads(file.attrs["provenance"])
+        assert provenance["bench"] == SMALL and provenance["devices"][0]["identity"].startswith("THORLABS")
+    again = qkdlab.Session(recording).run()
+    clicks, before = (np.array(r["counts"]["clicks"]) for r in (again, report))
+    assert clicks == pytest.approx(before, rel=1e-3, abs=20)              # double clicks are drawn anew
+
+
+@pytest.mark.parametrize("name", ["tagger", "attenuator"])
+def test_a_device_that_vanishes_pauses_the_session_and_it_goes_on(small, tmp_path, name):
+    with bench.open(small) as lab:
+        path, events, away, back = tmp_path / "run.h5", [], threading.Event(), threading.Event()
+        session = lab.session(archive=path)
+        link = session.source
+
+        def listen(event):
+            events.append(event)
+            if event.step == "device":
+                (away if event.values["state"] == "away" else back).set()
+
+        session.subscribe(listen)
+        session.start(60.0)
+        while link.blocks_taken < 4:
+            time.sleep(0.01)
+        lab.simulation.fault(name, "stall")
+        assert away.wait(30)
+        while not link.pauses:
+            time.sleep(0.01)
+        assert session.running and lab.world.laser_power_w == 0      # paused, and dark
+        taken = link.blocks_taken
+        lab.simulation.clear(name)
+        assert back.wait(30)
+        while link.blocks_taken < taken + 6:
+            assert session.running
+            time.sleep(0.01)
+        session.stop()
+        assert session.wait(60)
+        assert session.report is not None and link.pauses == 1
+        told = [e.values for e in events if e.step == "device"]
+        assert [(t["name"], t["state"]) for t in told] == [(name, "away"), (name, "back")] and told[0]["message"]
+        last = [e.values for e in events if e.step == "clock"][-1]
+        assert last["locked"]                            # the slots were found again
+        assert session.report["qber_test"] < 0.05
+    with h5py.File(path) as file:
+        log = [json.loads(line) for line in bytes(file["log"][:]).splitlines()]
+        assert [(entry["event"], entry["device"]) for entry in log] == [("device away", name), ("device back", name)]
+        assert file["bob/finished"][0] == 1
+
+
+def test_an_error_in_the_session_leaves_no_light(small):
+    with bench.open(small) as lab:
+        session = lab.session()
+        session.subscribe(lambda event: 1 / 0 if event.step == "block" else None)
+        with pytest.raises(ZeroDivisionError):
+            session.run(2.0)
+        assert lab.world.laser_power_w == 0 and not lab["attenuator"].shutter_open
+    with pytest.raises(KeyError), bench.open(small) as lab:
+        world = lab.world
+        lab.prepare()
+        assert world.laser_power_w > 0
+        raise KeyError
+    assert world.laser_power_w == 0
+
+
+CHILD = """
+import sys, time
+from qkdlab import bench
+lab = bench.open(sys.argv[1])
+lab.prepare()
+assert lab["laser"].emission and lab["attenuator"].shutter_open
+print("light", flush=True)
+if sys.argv[2] == "wait":
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("end", ["wait", "exit"])
+def test_no_light_is_left_when_the_process_ends(small, end):
+    kinds = {"laser": "thorlabs_cld", "attenuator": "keysight_attenuator", "tagger": "id900"}
+    with SimulatedBench(World(speed=1), kinds) as simulated:
+        text = real(small, simulated).read_text().replace("watch_s = 0.1", "watch_s = 0.1\nsettle_s = 0.1")
+        small.write_text(text)
+        child = subprocess.Popen([sys.executable, "-c", CHILD, str(small), end], stdout=subprocess.PIPE, text=True)
+        assert child.stdout.readline() == "light\n"
+        if end == "wait":
+            assert simulated.world.laser_power_w > 0
+            child.send_signal(signal.SIGTERM)
+        assert child.wait(30) == (-signal.SIGTERM if end == "wait" else 0)
+        child.stdout.close()
+        assert simulated.world.laser_power_w == 0
+        assert not simulated.world.attenuators["attenuator"].open
+
+
+def test_blockers_are_handed_to_the_session(small):
+    with bench.open(small, blockers=[lambda: "too old"]) as lab:
+        if "blockers" in bench.Session.__init__.__kwdefaults__:
+            report = lab.session().run(1.0)
+            assert report["secret_bits"] == 0 and "too old" in report["reason"]
+
+
+def test_a_dry_run_names_all_and_switches_nothing_on(small, capsys):
+    report = bench_check.check(small)
+    assert report["ok"] and [row["name"] for row in report["devices"]] == ["laser", "attenuator", "tagger"]
+    assert report["devices"][0]["limits"]["current_a"] == [0.0, 0.08, "A"]
+    assert main(["bench-check", str(small), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["devices"][2]["identity"].startswith("IDQ")
+    with SimulatedBench(World(speed=0), {"laser": "thorlabs_cld", "attenuator": "keysight_attenuator", "tagger": "id900"}) \
+            as simulated:
+        path = real(small, simulated)
+        simulated.fault("attenuator", "stall")
+        assert main(["bench-check", str(path)]) == 2
+        out = capsys.readouterr().out
+        assert "FAILED" in out and "1 of 3 failed" in out and "IDQ,ID900" in out
+        assert simulated.world.laser_power_w == 0
+    assert main(["bench-check", str(small.parent / "none.toml")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main(["bench-check", "--schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == bench_file.schema()

@@ -1,0 +1,69 @@
+"""The documentation: the site builds without a warning, asks the net for nothing, and its links lead somewhere."""
+
+import html.parser
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+
+
+class Links(html.parser.HTMLParser):
+    """What a page fetches by itself, and where it leads within the site."""
+
+    def __init__(self):
+        super().__init__()
+        self.fetched, self.led = [], []
+
+    def handle_starttag(self, tag, attributes):
+        named = dict(attributes)
+        if tag in ("script", "img", "iframe") and named.get("src"):
+            self.fetched.append(named["src"])
+        if tag == "link" and "stylesheet" in (named.get("rel") or "") and named.get("href"):
+            self.fetched.append(named["href"])
+        if tag == "a" and named.get("href"):
+            self.led.append(named["href"])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    pytest.importorskip("myst_nb", reason="the documentation's builder is not installed (extra `docs`)")
+    place = tmp_path_factory.mktemp("site")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", str(place / "trees"),
+               "docs", str(place / "html")]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-5000:]
+    return place / "html"
+
+
+def test_pages_stand_alone(site):
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 60
+    for page in pages:
+        links = Links()
+        links.feed(page.read_text(encoding="utf-8"))
+        assert not [a for a in links.fetched if a.startswith(("http:", "https:", "//"))], page
+        for address in links.led:
+            target = re.split("[#?]", address)[0]
+            if target and "://" not in target and not target.startswith(("mailto:", "data:")):
+                assert (page.parent / target).resolve().exists(), (page, address)
+
+
+def test_three_users_are_at_the_door(site):
+    front = (site / "index.html").read_text(encoding="utf-8")
+    assert all(f'href="users/{who}.html"' in front for who in ("physicist", "student", "technician"))
+
+
+def test_every_command_is_on_the_page_of_commands():
+    from qkdlab.cli import _parser
+
+    told = (DOCS / "commands.md").read_text()
+    for action in _parser()._actions:
+        for name in getattr(action, "choices", None) or ():
+            assert f"`qkdlab {name}" in told, name
