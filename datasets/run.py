@@ -157,11 +157,18 @@ def _h5(path):
             if "already open" in str(error):
                 break
             # While it grows, its length may be newer than what its first bytes say of it.
-            if "truncated" not in str(error) or time.time() - path.stat().st_mtime > 10 or attempt == 9:
+            if "truncated" not in str(error) or not _marked_as_open(path) or attempt == 9:
                 raise
             time.sleep(0.02)
     # Not at first: in this mode HDF5 waits minutes for a damaged part, as if a writer would mend it.
     return h5py.File(path, "r", libver="latest", swmr=True)
+
+
+def _marked_as_open(path):
+    """Whether the file says that somebody writes into it: bit 0 of the superblock's consistency flags, byte 11."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+    return len(head) == 12 and head[8] >= 3 and bool(head[11] & 1)
 
 
 def _h5_for_more(path):
