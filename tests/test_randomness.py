@@ -228,6 +228,9 @@ def test_a_simulated_source_never_feeds_a_key_marked_real():
     class Tagger:
         simulated = False
 
+        def identity(self):
+            return "a tagger"
+
     from qkdlab.accounting import Agreement
     from qkdlab.classical_channel import LocalChannel
     from qkdlab.datatypes import DistillSettings, ReceiverSettings, SynchronisationSettings
