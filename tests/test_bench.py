@@ -145,7 +145,7 @@ def test_a_session_is_archived_with_snapshots_and_leaves_no_light(small, tmp_pat
     recording = qkdlab.open(path)
     assert recording.info["records"] == tags[-1] > 50_000
     with h5py.File(path) as file:
-        assert file["bob/finished"][0] == 1
+        assert file["bob/finished"][0] == tags[-1]
         start, end = (json.loads(bytes(file[f"snapshot/{at}"][:])) for at in ("start", "end"))
         assert set(start) == set(end) == {"laser", "attenuator", "tagger"}
         assert start["laser"]["settings"]["current_a"]["unit"] == "A"
@@ -176,12 +176,15 @@ def test_a_device_that_vanishes_pauses_the_session_and_it_goes_on(small, tmp_pat
         assert away.wait(30)
         while not link.pauses:
             time.sleep(0.01)
-        assert session.running and lab.world.laser_power_w == 0      # paused, and dark
+        assert session.running, session._failure
+        assert lab.world.laser_power_w == 0      # paused, and dark
         taken = link.blocks_taken
         lab.simulation.clear(name)
         assert back.wait(30)
-        while link.blocks_taken < taken + 6:
-            assert session.running
+        until = time.monotonic() + 60
+        while link.blocks_taken < taken + 6 or not [e for e in events if e.step == "clock"][-1].values["locked"]:
+            assert session.running, session._failure or session.report["warnings"]
+            assert time.monotonic() < until
             time.sleep(0.01)
         session.stop()
         assert session.wait(60)
@@ -194,7 +197,7 @@ def test_a_device_that_vanishes_pauses_the_session_and_it_goes_on(small, tmp_pat
     with h5py.File(path) as file:
         log = [json.loads(line) for line in bytes(file["log"][:]).splitlines()]
         assert [(entry["event"], entry["device"]) for entry in log] == [("device away", name), ("device back", name)]
-        assert file["bob/finished"][0] == 1
+        assert file["bob/finished"][0] > 0
 
 
 def test_an_error_in_the_session_leaves_no_light(small):

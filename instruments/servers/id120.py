@@ -40,7 +40,7 @@ class ID120(ScpiDevice):
         head, tree = self._head, self.tree
         self._setting("THRESHOLD:VOLTAGE", 0, 1_047_000, 500, lambda: head.threshold_v * 1e6,
                       lambda v: setattr(head, "threshold_v", v * 1e-6))
-        self._setting("DEADTIME:TIME", 40, 1_000_000, 40, lambda: head.dead_time_ps / self._unit_ps,
+        self._setting("DEADTIME:TIME", 40, 1_000_000, 40, lambda: max(40.0, head.dead_time_ps / self._unit_ps),
                       lambda v: setattr(head, "dead_time_ps", round(v * self._unit_ps)))
         self._setting("BIAS:VOLTAGE", 0, 250_000_000, 80_000, lambda: head.bias_v * 1e6,
                       lambda v: setattr(head, "bias_v", v * 1e-6))
