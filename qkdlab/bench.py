@@ -224,7 +224,11 @@ class Bench:
         """Set the devices as the file's ``session`` tables say (light on), and wait until they have settled."""
         for name, device in reversed(list(self.devices.items())):        # the laser, named first, comes on last
             device.set(**self.file.extras[name]["session"])
-        time.sleep(self.file.tables["session"].settle_s if not self.simulated or self.world.clock.speed else 0)
+        settle_s = self.file.tables["session"].settle_s
+        if self.simulated and not self.world.clock.speed:
+            self.world.clock.advance(settle_s)           # a clock that stands still moves only where somebody waits
+        else:
+            time.sleep(settle_s)
 
     def safe_state(self):
         """No light, shutters closed, detectors without bias; what gives light first. Errors do not stop it.
