@@ -73,7 +73,7 @@ def chromium():                                # not longer than a module: its e
 def page(chromium):
     """A page at 1280x720 that fails the test on any page error, console error, or request that leaves this machine."""
     page = chromium.new_page(viewport={"width": 1280, "height": 720})
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)           # CI machines are busy
     problems = []
     page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
     page.on("console", lambda line: problems.append(f"console: {line.text} {line.location}") if line.type == "error"
