@@ -35,7 +35,10 @@ class Watch:
     def __init__(self, devices, tell, period_s=1.0, gone=None):
         self._devices = {name: d for name, d in devices.items() if hasattr(getattr(d, "transport", None), "query")}
         self._tell, self._period_s, self._gone = tell, period_s, gone or (lambda name: None)
-        self._stop, self._lock, self._thread = threading.Event(), threading.Lock(), None
+        self._stop, self._thread = threading.Event(), None
+        # Held while a device that went is told and attended to: it is not back before that is done, or the late orders
+        # (light off, stop) would reach the recording that begins when it is back.
+        self._attending = threading.RLock()
         self.away = {}
 
     def __enter__(self):
@@ -49,12 +52,12 @@ class Watch:
 
     def report(self, name, error):
         """A device was found to be away by who talked to it."""
-        with self._lock:
+        with self._attending:
             new = name not in self.away
             self.away[name] = str(error)
-        if new:
-            self._tell(name, "away", str(error))
-            self._gone(name)
+            if new:
+                self._tell(name, "away", str(error))
+                self._gone(name)
 
     def wait_until_back(self, ended):
         """Wait for all that are away; False where `ended` (an event) was set meanwhile."""
@@ -67,7 +70,7 @@ class Watch:
         return True
 
     def _back(self, name):
-        with self._lock:
+        with self._attending:
             there = self.away.pop(name, None) is not None
         if there:
             self._tell(name, "back", "")

@@ -1,0 +1,60 @@
+"""The watch over devices: who is told, and in which order."""
+
+import threading
+
+from qkdlab.instruments.errors import InstrumentTimeout
+from qkdlab.watch import Watch
+
+
+class Device:
+    """Answers who it is, or not."""
+
+    def __init__(self, there):
+        self.there, self.closed, self.lock = there, False, threading.Lock()
+        self.transport = self
+
+    def query(self, text):
+        raise AssertionError("the identity is asked for by the device itself")
+
+    def _identify(self, transport):
+        if not self.there:
+            raise InstrumentTimeout("no answer")
+
+
+def test_a_device_that_is_silent_is_told_once_and_told_again_when_it_is_back():
+    device, told, away = Device(there=False), [], threading.Event()
+    with Watch({"laser": device}, lambda *what: (told.append(what), away.set()), period_s=0.001) as watch:
+        assert away.wait(10)
+        device.there = True
+        assert watch.wait_until_back(threading.Event())
+    assert [(name, state) for name, state, _ in told] == [("laser", "away"), ("laser", "back")]
+    assert "no answer" in told[0][2] and not watch.away
+
+
+def test_a_device_is_not_back_before_all_was_done_about_its_absence():
+    device, order, attending, go_on = Device(there=True), [], threading.Event(), threading.Event()
+
+    def gone(name):
+        attending.set()
+        assert go_on.wait(10)
+        order.append("light off")
+
+    watch = Watch({"tagger": device}, lambda name, state, message: order.append(state), gone=gone)
+    finder = threading.Thread(target=watch.report, args=("tagger", InstrumentTimeout("no answer")))
+    finder.start()
+    assert attending.wait(10)
+    waiter = threading.Thread(target=lambda: order.append(watch.wait_until_back(threading.Event())))
+    waiter.start()
+    waiter.join(0.6)                                     # two looks at the device, which answers
+    assert waiter.is_alive() and order == ["away"]
+    go_on.set()
+    finder.join(10)
+    waiter.join(10)
+    assert order == ["away", "light off", "back", True]
+
+
+def test_the_wait_for_a_device_ends_when_the_session_does():
+    watch, ended = Watch({"laser": Device(there=False)}, lambda *what: None), threading.Event()
+    watch.report("laser", InstrumentTimeout("no answer"))
+    ended.set()
+    assert not watch.wait_until_back(ended) and watch.away == {"laser": "no answer"}
