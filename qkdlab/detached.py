@@ -165,6 +165,7 @@ class DetachedRun:
             raise BadInput("no run is kept here", where=self.folder, field="job.json")
         self.recording = pathlib.Path(job["recording"])
         self.made = job.get("made", "")
+        self.live, self.bench = "bench" in job, job.get("bench")     # on instruments; their file, None: the shipped one
         self.distill = None if job.get("distill") is None else from_table(
             DistillSettings, job["distill"], where=self.folder / "job.json")
         self._job = job
@@ -324,10 +325,10 @@ def _session(run, stack):
     from .live import Replay
     from .session import Session
 
-    if "bench" in run._job:
+    if run.live:
         from . import bench
 
-        return stack.enter_context(bench.open(run._job["bench"])).session(archive=run.recording)
+        return stack.enter_context(bench.open(run.bench)).session(archive=run.recording)
     stretch = run._job["block_seconds"]
     return Session(Replay(datasets.open(run.recording), stretch), run.distill, block_seconds=stretch,
                    pace=run._job["pace"])

@@ -45,9 +45,7 @@ def rates(names=tuple(d["name"] for d in DETECTORS)):
     plot = figure_frame("Detection rates", "detections / s", frame=((0, 1), (0, 100)))
     lines = []
     for k, name in enumerate(names):
-        style = DETECTORS[k % len(DETECTORS)]
-        line = plot.add_glyph(source, Line(x="t", y=f"d{k}", line_color=style["color"], line_dash=style["dash"],
-                                           line_width=2))
+        line = plot.add_glyph(source, Line(x="t", y=f"d{k}", **_detector_line(k)))
         lines.append((name, [line]))
     plot.yaxis.formatter = prefixed()
     plot.y_range.start = 0
@@ -60,6 +58,15 @@ def rates(names=tuple(d["name"] for d in DETECTORS)):
         live.stream(source, ROWS, t=values["time_s"], **shown)
 
     return LivePlot(plot, ("block",), update, emptied(source))
+
+
+def _detector_line(k):
+    """How the line of detector k looks. Two detectors of a basis count alike: the dashed one lies on a broad, pale one, so
+    that both are seen where they coincide."""
+    style = DETECTORS[k % len(DETECTORS)]
+    broad = style["dash"] == "solid"
+    return {"line_color": style["color"], "line_dash": style["dash"], "line_width": 4 if broad else 1.8,
+            "line_alpha": 0.45 if broad else 1.0}
 
 
 def qber(abort_qber=0.11):
@@ -120,6 +127,8 @@ def gains(intensities):
 
     def update(live, values):
         t, expected = values["time_s"], values["gains_expected"] or [None] * len(intensities)
+        if t in source.data["t"][-1:]:
+            expected = [None] * len(intensities)                 # told at the end, when the light may be off already
         measured = {f"gain{i}": above_zero(g) for i, g in enumerate(values["gains"])}
         live.stream(source, ROWS, t=t, **measured, **{f"expected{i}": above_zero(g) for i, g in enumerate(expected)})
         live.data(newest, t=[t], **{name: [g] for name, g in measured.items()})
@@ -182,9 +191,7 @@ def arrivals(names=tuple(d["name"] for d in DETECTORS)):
     plot.add_layout(gate)
     lines = []
     for k, name in enumerate(names):
-        style = DETECTORS[k % len(DETECTORS)]
-        line = plot.add_glyph(source, Step(x="phase", y=f"d{k}", line_color=style["color"], line_dash=style["dash"],
-                                           line_width=1.8, mode="center"))
+        line = plot.add_glyph(source, Step(x="phase", y=f"d{k}", mode="center", **_detector_line(k)))
         lines.append((name, [line]))
     plot.yaxis.formatter = prefixed()
     legend_above(plot, lines)
@@ -219,8 +226,9 @@ FIGURES = {"qber": qber, "key_length": key_length, "rates": rates, "gains": gain
 
 
 def grid(plots):
-    """A bokeh layout of the figures: as many columns as the page is wide enough for."""
-    css = f""":host {{ display: grid !important; grid-template-columns: repeat(auto-fit, minmax({MIN_WIDTH}px, 1fr));
+    """A bokeh layout of the figures: as many columns as the page is wide enough for, at most two for two or four figures."""
+    least = f"max({MIN_WIDTH}px, 40%)" if len(plots) in (2, 4) else f"{MIN_WIDTH}px"
+    css = f""":host {{ display: grid !important; grid-template-columns: repeat(auto-fit, minmax({least}, 1fr));
         gap: 6px 14px; }}"""
     return column(*(plot.figure for plot in plots), sizing_mode="stretch_width",
                   stylesheets=[InlineStyleSheet(css=css)])

@@ -178,8 +178,8 @@ class Workbench:
         lines = ipywidgets.VBox([panel.message_line for panel in self.panels.values()],
                                 layout=ipywidgets.Layout(min_height="20px"))     # their place is kept: nothing jumps
         path = getattr(source, "path", None)
-        kind = f"Recording <b>{html.escape(short_title(str(path)))}</b>" if path else "This source"
-        self._fixed.value = f"{kind}: what is sent is not made here, so there is nothing to turn."
+        self._fixed.value = (f"Recording <b>{html.escape(short_title(str(path)))}</b>: what was sent is fixed, there is "
+                             "nothing to turn." if path else "A live link: what can be turned, is turned at its devices.")
         self._knobs.children = [arranged([c for p in self.panels.values() for c in p.controls.values()]),
                                 lines] if self.panels else [self._fixed]
         self._logbook = Logbook(session.distill.abort_qber)
