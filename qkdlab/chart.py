@@ -34,7 +34,7 @@ def line_chart(lines, *, title="", x_label="", y_label="", log_y=False):
     parts = [_text(LEFT, 22, title, size=15, weight="bold")]
     if not xs or not ys:
         parts.append(_text(LEFT, HEIGHT / 2, "nothing to show: no point has a value", size=13))
-        return _document(parts)
+        return _document(parts, title)
     y_of, y_ticks = (_log_axis if log_y else _axis)(min(ys), max(ys), HEIGHT - BOTTOM, TOP)
     x_of, x_ticks = _axis(min(xs), max(xs), LEFT, WIDTH - RIGHT, tight=True)
     for tick in y_ticks:
@@ -48,7 +48,7 @@ def line_chart(lines, *, title="", x_label="", y_label="", log_y=False):
                  + _text(0, 0, y_label, size=13, anchor="middle") + "</g>")
     for i, (name, points) in enumerate(lines.items()):
         parts += _drawn(name, sorted(points, key=lambda p: p[0]), i, x_of, y_of)
-    return _document(parts)
+    return _document(parts, title)
 
 
 def _drawn(name, points, index, x_of, y_of):
@@ -99,9 +99,10 @@ def _power_of_ten(value):
     return f"10{str(round(math.log10(value))).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 
 
-def _document(parts):
+def _document(parts, title):
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
-            'font-family="sans-serif">\n<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n")
+            f'font-family="sans-serif" role="img" aria-label="{escape(title)}">\n'
+            '<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n")
 
 
 def _line(x1, y1, x2, y2):

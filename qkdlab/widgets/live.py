@@ -26,8 +26,8 @@ from .live_plot import (
 )
 from .live_steps import cascade, clock, ledger
 
-__all__ = ["FIGURES", "HEIGHT", "LivePlot", "arrivals", "bounds", "cascade", "clock", "feed", "figure_frame", "gains",
-           "grid", "key_length", "ledger", "legend_above", "named_source", "qber", "rates", "watch"]
+__all__ = ["FIGURES", "HEIGHT", "MEANINGS", "LivePlot", "arrivals", "bounds", "cascade", "clock", "described", "feed",
+           "figure_frame", "gains", "grid", "key_length", "ledger", "legend_above", "named_source", "qber", "rates", "watch"]
 
 
 # -------------------------------------------------------------------------------------------------- the figures
@@ -222,7 +222,25 @@ FIGURES = {"qber": qber, "key_length": key_length, "rates": rates, "gains": gain
            "arrivals": arrivals, "clock": clock, "cascade": cascade, "ledger": ledger}
 
 
+MEANINGS = {
+    "qber": "How often Bob's bit differs from Alice's. Eve cannot look without raising it.",
+    "key_length": "Grows once there are enough detections to be sure; each complete block begins anew.",
+    "rates": "Clicks of the four detectors, two for each basis.",
+    "gains": "Detections per pulse for each brightness \u03bc (mean photon number) that Alice sends.",
+    "bounds": "Which share of the bits came from single photons at least, and how much Eve may know of these at most.",
+    "arrivals": "When the clicks come relative to Alice's pulse; those in the green gate are kept.",
+    "clock": "How far the two rates differ, in parts per million (ppm), and how blurred the clicks are.",
+    "cascade": "What Alice says aloud to correct Bob's errors, beside the least that any method needs.",
+    "ledger": "What is taken off the sifted key for what Eve may know, and the secret key that is left.",
+}
+
+
 # --------------------------------------------------------------------------------------------- putting them on a page
+
+
+def described(plots):
+    """The figures in words, for those who do not see them."""
+    return "live plots: " + "; ".join(plot.figure.title.text for plot in plots)
 
 
 def grid(plots):
@@ -243,7 +261,7 @@ def feed(live, plots, event):
             plot.update(live, event.values)
 
 
-def watch(session, *plots, label="live plots of a session"):
+def watch(session, *plots, label=None):
     """Show live plots of a session below a notebook cell.
 
     Parameters
@@ -251,11 +269,13 @@ def watch(session, *plots, label="live plots of a session"):
     session : qkdlab.session.Session
     *plots : LivePlot
         Made by the functions of this module, for example ``watch(session, qber(), key_length())``.
+    label : str, optional
+        What screen readers say of them; absent: their titles.
 
     Returns
     -------
     LiveFigure
     """
-    live = LiveFigure(grid(plots), label=label)
+    live = LiveFigure(grid(plots), label=label or described(plots))
     session.subscribe(lambda event: feed(live, plots, event))
     return live

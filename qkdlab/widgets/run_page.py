@@ -20,7 +20,7 @@ from qkdlab.figures import History
 from qkdlab.html_report import comparison_html, page, verdict_html
 from qkdlab.verdict import compared, failed, judged
 
-from .live import FIGURES, feed, gains, grid, qber
+from .live import FIGURES, MEANINGS, described, feed, gains, grid, qber
 from .live_figure import LiveFigure
 from .readout import STYLE, Readout
 
@@ -121,8 +121,12 @@ class RunPage:
                 self._readout.state, self._readout.words = "running", "Starting \u2026"
         fitted = {"qber": lambda: qber(distill.abort_qber), "gains": lambda: gains(self._intensities or (0.5, 0.1, 0.0))}
         self._plots = [fitted.get(name, FIGURES[name])() for name in FIGURES]
-        old, self._figure = self._figure, LiveFigure(grid(self._plots), label="plots of the run", before_frame=self._frame)
-        self._figures.children = [self._figure]
+        old = self._figure
+        self._figure = LiveFigure(grid(self._plots), label=described(self._plots), before_frame=self._frame)
+        meanings = "".join(f"<li><b>{html.escape(plot.figure.title.text)}</b>: {MEANINGS[name]}</li>"
+                           for name, plot in zip(FIGURES, self._plots, strict=True))
+        self._figures.children = [self._figure, ipywidgets.HTML(
+            f"<details><summary>What the figures show</summary><ul>{meanings}</ul></details>")]
         if old is not None:
             old.close()
         self._verdict.value, self._download.value, self._table.value = "", "", ""

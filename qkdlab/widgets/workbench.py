@@ -17,7 +17,7 @@ from qkdlab import html_report
 from qkdlab.figures import History
 from qkdlab.report import as_text
 
-from .live import FIGURES, feed, gains, grid, qber
+from .live import FIGURES, described, feed, gains, grid, qber
 from .live_figure import LiveFigure
 from .logbook import Logbook, short_title
 from .readout import STYLE, Readout
@@ -212,7 +212,7 @@ class Workbench:
             self._plots = [fitted.get(name, FIGURES[name])() for name in self._plot_names]
         if self._figure is not None:
             self._figure.close()
-        self._figure = LiveFigure(grid(self._plots), label="live plots of the session", before_frame=self._show)
+        self._figure = LiveFigure(grid(self._plots), label=described(self._plots), before_frame=self._show)
         self._place.children = [self._figure]
         self._figure.touch()
 
