@@ -105,5 +105,5 @@ def test_an_empty_figure_has_axes():
 
 
 def test_every_figure_is_explained():
-    assert set(live.MEANINGS) == set(live.FIGURES)
-    assert live.described([live.qber(), live.rates()]) == "live plots: Error rate, test basis; Detection rates"
+    assert set(plots.MEANINGS) == set(plots.FIGURES)
+    assert plots.described([plots.qber(), plots.rates()]) == "live plots: Error rate, test basis; Detection rates"
