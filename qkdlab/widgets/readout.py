@@ -188,7 +188,7 @@ class Readout:
             return _card("Bob's clock", "\u2013", "not looked for yet", "clock")
         if not clock["locked"]:
             return _card("Bob's clock", "not locked", "&#9650; see the log", "clock", "alarm")
-        small = [f"{clock['offset_ppm']:+.2f} ppm"] if clock["offset_ppm"] is not None else []
+        small = [f"{clock['offset_ppm']:+.2f} ppm".replace("-", "\u2212")] if clock["offset_ppm"] is not None else []
         small += [f"σ {clock['jitter_ps']:.0f} ps"] if clock["jitter_ps"] else []
         return _card("Bob's clock", "locked", ", ".join(small), "clock", "good")
 
