@@ -14,8 +14,8 @@ BASE = {"bits", "choices", "classical_channel", "datatypes", "entropy", "errors"
         "registry", "settings", "streams"}
 STEPS = {"datasets", "instruments", "postprocessing", "proofs", "protocols"}
 TOP = {"accounting", "archive", "bench", "bench_check", "bench_file", "calibration", "chart", "classroom",
-       "classroom_line", "detached", "executors", "figures", "html_report", "ledger", "live", "parties", "randomness",
-       "report", "session", "store", "sweeps", "verdict", "watch"}
+       "detached", "executors", "figures", "html_report", "ledger", "live", "parties", "randomness",
+       "receiver", "report", "session", "store", "sweeps", "verdict", "watch"}
 FRONT = {"__main__", "app", "benchmarks", "cli", "lab", "serving", "widgets"}
 LIGHT = {"numpy", "scipy"}                    # third-party modules that may be imported at the top of a module
 VIEW = {"IPython", "anywidget", "bokeh", "ipywidgets", "traitlets"}
