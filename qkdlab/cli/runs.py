@@ -213,5 +213,7 @@ def run_text(run):
     return "\n".join([*lines, *(f"  warning         {w}" for w in run["warnings"])])
 
 
-def _percent(value):
-    return "-" if value is None else f"{100 * value:.2f} %"
+def _percent(share):
+    from ..report import percent
+
+    return percent(share) or "-"
