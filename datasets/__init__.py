@@ -20,6 +20,7 @@ import functools
 import pathlib
 
 from qkdlab.datasets import folder
+from qkdlab.datasets.blocks import opened
 from qkdlab.datasets.follow import follow
 from qkdlab.datasets.newfile import refuse_existing
 from qkdlab.datasets.recording import Recording, Tally
@@ -78,13 +79,8 @@ def _open_file(path, form=None, **settings):
 def _read_file(path, form=None, **settings):
     if path.is_fifo():                                   # it would wait for ever for somebody to write
         raise BadInput("this is a pipe; a file is expected, as it is read more than once", where=path)
-    try:
-        with path.open("rb") as file:
-            head, size = file.read(HEAD_BYTES), file.seek(0, 2)
-    except FileNotFoundError:
-        raise BadInput("no such file", where=path) from None
-    except OSError as error:
-        raise BadInput(error.strerror or str(error), where=path) from None
+    with opened(path) as file:
+        head, size = file.read(HEAD_BYTES), file.seek(0, 2)
     if not head:
         raise BadInput("the file is empty", where=path)
     if form is not None:
