@@ -28,9 +28,10 @@ from .choices import refuse_simulated
 from .classical_channel import ChannelClosed, LocalChannel
 from .datasets.recording import Recording, Tally
 from .datatypes import DistillSettings, Event
+from .draws import from_system, replayed
 from .errors import BadInput
 from .ledger import ANNOUNCED_EARLY, PUBLIC_SEED, SIMULATED
-from .parties import Alice, Bob, from_system, replayed
+from .parties import Alice, Bob
 from .receiver import Receiver, goes_on
 
 __all__ = ["Session"]
