@@ -3,12 +3,13 @@
 import math
 from html import escape
 
+from .palette import PALETTE
+from .svg import document, line, rect, text
+
 __all__ = ["line_chart"]
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 440, 90, 190, 40, 60
-INK, RULE = "#222222", "#d5d5d5"
-# Okabe and Ito's colours, which people with any colour vision tell apart.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+COLOURS = (*(PALETTE[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky")), "#000000")
 
 
 def line_chart(lines, *, title="", x_label="", y_label="", log_y=False):
@@ -30,24 +31,24 @@ def line_chart(lines, *, title="", x_label="", y_label="", log_y=False):
              for name, points in lines.items()}
     xs = [x for points in lines.values() for x, _ in points]
     ys = [y for points in lines.values() for _, y in points if y is not None]
-    parts = [_text(LEFT, 22, title, size=15, weight="bold")]
+    parts = [text(LEFT, 22, title, size=15, weight="bold")]
     if not xs or not ys:
-        parts.append(_text(LEFT, HEIGHT / 2, "nothing to show: no point has a value", size=13))
-        return _document(parts)
+        parts.append(text(LEFT, HEIGHT / 2, "nothing to show: no point has a value", size=13))
+        return document(parts, WIDTH, HEIGHT)
     y_of, y_ticks = (_log_axis if log_y else _axis)(min(ys), max(ys), HEIGHT - BOTTOM, TOP)
     x_of, x_ticks = _axis(min(xs), max(xs), LEFT, WIDTH - RIGHT, tight=True)
     for tick in y_ticks:
-        parts.append(_line(LEFT, y_of(tick), WIDTH - RIGHT, y_of(tick)))
-        parts.append(_text(LEFT - 8, y_of(tick) + 4, f"{tick:g}", size=11, anchor="end"))
+        parts.append(line(LEFT, y_of(tick), WIDTH - RIGHT, y_of(tick)))
+        parts.append(text(LEFT - 8, y_of(tick) + 4, f"{tick:g}", size=11, anchor="end"))
     for tick in x_ticks:
-        parts.append(_line(x_of(tick), TOP, x_of(tick), HEIGHT - BOTTOM))
-        parts.append(_text(x_of(tick), HEIGHT - BOTTOM + 18, f"{tick:g}", size=11, anchor="middle"))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 16, x_label, size=12, anchor="middle"))
+        parts.append(line(x_of(tick), TOP, x_of(tick), HEIGHT - BOTTOM))
+        parts.append(text(x_of(tick), HEIGHT - BOTTOM + 18, f"{tick:g}", size=11, anchor="middle"))
+    parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 16, x_label, size=12, anchor="middle"))
     parts.append(f'<g transform="translate(20 {(TOP + HEIGHT - BOTTOM) / 2:.1f}) rotate(-90)">'
-                 + _text(0, 0, y_label, size=12, anchor="middle") + "</g>")
+                 + text(0, 0, y_label, size=12, anchor="middle") + "</g>")
     for i, (name, points) in enumerate(lines.items()):
         parts += _drawn(name, sorted(points, key=lambda p: p[0]), COLOURS[i % len(COLOURS)], i, x_of, y_of)
-    return _document(parts)
+    return document(parts, WIDTH, HEIGHT)
 
 
 def _drawn(name, points, colour, index, x_of, y_of):
@@ -65,8 +66,8 @@ def _drawn(name, points, colour, index, x_of, y_of):
                          f'{escape(f"{name}: {x:g}, {y:g}")}</title></circle>')
     at = TOP + 16 * index + 10
     if name:
-        parts.append(f'<rect x="{WIDTH - RIGHT + 14}" y="{at - 9}" width="10" height="10" fill="{colour}"/>')
-        parts.append(_text(WIDTH - RIGHT + 30, at, name, size=11))
+        parts.append(rect(WIDTH - RIGHT + 14, at - 9, 10, 10, colour=colour))
+        parts.append(text(WIDTH - RIGHT + 30, at, name, size=11))
     return parts
 
 
@@ -90,17 +91,3 @@ def _log_axis(low, high, start, stop):
     every = max(1, (last - first) // 8)
     ticks = [10.0**p for p in range(first, last + 1, every)]
     return (lambda v: start + (stop - start) * (math.log10(v) - first) / (last - first)), ticks
-
-
-def _document(parts):
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
-            'font-family="sans-serif">\n<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n")
-
-
-def _line(x1, y1, x2, y2):
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{RULE}"/>'
-
-
-def _text(x, y, text, *, size, anchor="start", weight="normal"):
-    return (f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" font-weight="{weight}" fill="{INK}">'
-            f'{escape(str(text))}</text>')
