@@ -7,6 +7,7 @@ an empty one ends the stream. With a reference index each tag is a pair: the tim
 """
 
 import json
+import math
 import pathlib
 import shlex
 import threading
@@ -77,16 +78,23 @@ class DataLink(Device):
 
     # ------------------------------------------------------------------------------------------------- from the box
 
-    def deliver(self, channel, times, reference):
-        """Tags of one RAW output: uint64 or int64 (n,), ps; `reference` likewise, or None."""
-        for sink in list(self._sinks.values()):
-            if sink.channel == channel:
+    @property
+    def opened(self):
+        """How many streams and files were opened so far."""
+        return self._next - 1
+
+    def deliver(self, channel, times, reference, first=math.inf):
+        """Tags of one RAW output: uint64 or int64 (n,), ps; `reference` likewise, or None. To the `first` that were
+        opened, as far as they are open still."""
+        for number, sink in list(self._sinks.items()):
+            if sink.channel == channel and number <= first:
                 sink.write(_pairs(times, reference) if sink.with_reference else _since(times, reference))
 
-    def end(self):
-        """The acquisition is over."""
-        for sink in list(self._sinks.values()):
-            sink.end()
+    def end(self, first=math.inf):
+        """The acquisition of which these have heard is over."""
+        for number, sink in list(self._sinks.items()):
+            if number <= first:
+                sink.end()
 
     def abandon(self):
         """Wait for no reader any longer."""
