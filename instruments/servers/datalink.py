@@ -165,9 +165,9 @@ class _Stream:
         self.closing, self._lock, self._out = threading.Event(), threading.Lock(), zmq.POLLOUT
         try:
             self._socket.bind(f"tcp://{HOST}:{port}")
-        except zmq.ZMQError:
+        except zmq.ZMQError as error:
             self._socket.close()
-            raise
+            raise OSError(error.errno, f"port {port}: {error.strerror}") from None
 
     def write(self, words):
         words = np.ascontiguousarray(words, "<i8" if words.dtype == np.int64 else "<u8")
