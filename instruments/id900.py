@@ -94,7 +94,7 @@ class Id900(Instrument):
 
     def _prepare(self):
         self.framing = Message() if str(self.address).startswith("zmq:") else Line()     # some firmware may take bare TCP
-        self._stopped, self._open = threading.Event(), []
+        self._stopped, self._unstopped = threading.Event(), []
 
     def tell(self, text):
         self.ask(text)                                   # every command is answered, if only by an empty message
@@ -130,8 +130,8 @@ class Id900(Instrument):
                 port = self.places["stream_port"] + n
                 self._streams[n] = PairStream(host, port)
                 self._ids[n] = self._ask_target(f"start-stream --address {scheme_host_port(self.address)[1]} --channel {n}"
-                                                    f" --stream-port {port}")["id"]
-                self._open.append(self._ids[n])
+                                                f" --stream-port {port}")["id"]
+                self._unstopped.append(self._ids[n])
                 self.tell(f"RAW{n}:SEND ON")
             self._errors = dict.fromkeys(self._channels, 0)
             self._recording = SubAcquisitions(self._channels, round(1e12 * self.stretch_s) + GAP_PS)
@@ -234,10 +234,10 @@ class Id900(Instrument):
                 self.tell(f"RAW{n}:SEND OFF")
 
     def _stop_streams(self):
-        while self._open:
+        while self._unstopped:
             with contextlib.suppress(DeviceError):       # it knows nothing of this one any more
-                self._ask_target(f"stop --id {self._open[-1]}")
-            self._open.pop()                             # those that it was not told of are told at the next start
+                self._ask_target(f"stop --id {self._unstopped[-1]}")
+            self._unstopped.pop()                             # those that it was not told of are told at the next start
 
     def _end(self):
         with self.transport.lock:                        # the reader of the tags and who closes the device both come here
