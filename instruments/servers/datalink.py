@@ -14,7 +14,7 @@ import threading
 
 import numpy as np
 
-from .device import Device
+from .device import FAULTS, Device
 from .server import HOST
 
 __all__ = ["DataLink"]
@@ -34,6 +34,7 @@ class DataLink(Device):
     """
 
     scheme = "zmq"
+    faults = {**FAULTS, "restart": "the program is started anew: its streams and files are no more"}
 
     def __init__(self, world, name, folder):
         super().__init__(world, name)
@@ -101,10 +102,17 @@ class DataLink(Device):
         for sink in list(self._sinks.values()):
             sink.closing.set()
 
+    def failed(self, kind, options):
+        if kind == "restart":
+            self._forget()
+            self.clear(kind)
+
+    def _forget(self):
+        for number in list(self._sinks):
+            self._sinks.pop(number).close()
+
     def close(self):
-        for sink in self._sinks.values():
-            sink.close()
-        self._sinks.clear()
+        self._forget()
         if self._context is not None:
             self._context.destroy(linger=0)
 
@@ -165,9 +173,9 @@ class _Stream:
         self.closing, self._lock, self._out = threading.Event(), threading.Lock(), zmq.POLLOUT
         try:
             self._socket.bind(f"tcp://{HOST}:{port}")
-        except zmq.ZMQError:
+        except zmq.ZMQError as error:
             self._socket.close()
-            raise
+            raise OSError(error.errno, f"port {port}: {error.strerror}") from None
 
     def write(self, words):
         words = np.ascontiguousarray(words, "<i8" if words.dtype == np.int64 else "<u8")
