@@ -18,7 +18,6 @@ from qkdlab.instruments.errors import InstrumentError, InstrumentInUse
 from qkdlab.instruments.servers import SimulatedBench, World
 
 
-
 @pytest.fixture
 def small(tmp_path):
     path = tmp_path / "bench.toml"
