@@ -133,7 +133,8 @@ class Receiver:
             self.seconds[step] += spent
         self.reports.append(done)
         self.total = self.total + done.counts
-        tell("amplify", block, secret_bits=done.secret_bits, reason=done.bound.reason)
+        tell("amplify", block, secret_bits=done.secret_bits, reason=done.bound.reason,
+             qber_key=done.counts.qber(0) if done.reconciliation and done.reconciliation["verified"] else None)
 
     def _tell_stretch(self, tags):
         """The events after a stretch of tags (None: what came at the end)."""

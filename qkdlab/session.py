@@ -12,7 +12,7 @@ block      time_s, tags, rates_hz (4), qber_test, qber_low, qber_high (None: und
            key_length and signed_length (if stopped now), leak_bits, pa_bits, cor_bits (what the bound takes off; None
            where the proof does not say), reason
 reconcile  rounds, leak_bits
-amplify    secret_bits, reason
+amplify    secret_bits, reason, qber_key (None where the block was not corrected)
 device     name, state ("away": the session waits for it, or "back"), message (live links only)
 end        report (what ``qkdlab distill --json`` prints)
 error      message

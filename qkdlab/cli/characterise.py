@@ -15,6 +15,7 @@ def arguments(parser):
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--channel", type=int,
                         help="report on this input only (default: all; the summary is the busiest's)")
+    flags.form(parser)
     flags.json(parser)
 
 
@@ -24,7 +25,7 @@ def run(arguments):
     from ..postprocessing.characterise import characterise
     from ..report import characterise_text
 
-    recording = open_recording(arguments.file)
+    recording = open_recording(arguments.file, **flags.reader(arguments))
     inputs = recording.receiver.channels if recording.receiver else ()
     try:
         table = characterise(recording.tag_blocks(), channel=arguments.channel,

@@ -20,6 +20,6 @@ def run(arguments):
     """Write the file; notes say what it does not hold."""
     from ..datasets import convert
 
-    for note in convert(arguments.input, arguments.output, arguments.format):
+    for note in convert(arguments.input, arguments.output, **flags.reader(arguments)):
         print(f"note: {note}", file=sys.stderr)
     print(f"wrote {arguments.output}", file=sys.stderr)

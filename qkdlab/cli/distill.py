@@ -94,20 +94,10 @@ def changed_settings(distill, arguments):
         None: the defaults.
     arguments : argparse.Namespace
     """
-    import tomllib
-
     from ..datatypes import DistillSettings
     from ..settings import from_table, to_table
 
-    table = to_table(distill or DistillSettings())
-    for change in arguments.set:
-        name, equals, value = change.partition("=")
-        if not equals:
-            raise BadInput("NAME=VALUE is expected", where="--set", value=change)
-        try:
-            table[name.strip()] = tomllib.loads(f"x = {value}")["x"]
-        except tomllib.TOMLDecodeError:
-            table[name.strip()] = value.strip()
+    table = to_table(distill or DistillSettings()) | flags.assignments(arguments.set, "--set")
     if arguments.proof:
         table["proof"] = arguments.proof
     return from_table(DistillSettings, table, "distillation settings")

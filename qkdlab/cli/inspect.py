@@ -21,5 +21,5 @@ def run(arguments):
     from ..datasets import inspect
     from ..report import inspect_text
 
-    info = inspect(arguments.file, arguments.format)
+    info = inspect(arguments.file, **flags.reader(arguments))
     print(json.dumps(info, allow_nan=False) if arguments.json else inspect_text(arguments.file, info))

@@ -3,6 +3,7 @@
 import argparse
 import functools
 import json
+import pathlib
 import sys
 
 from ..errors import BadInput
@@ -36,6 +37,8 @@ def arguments(parser):
     parser.add_argument("--proof", help="security analysis (default: the run's own)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="change one distillation setting; may be repeated")
+    parser.add_argument("--plot", metavar="FILE.svg", default="qkdlab-runs.svg",
+                        help="where the picture of several analysed runs goes (default: qkdlab-runs.svg)")
     flags.workers(parser)
     flags.json(parser)
 
@@ -173,7 +176,22 @@ def _told(reports, arguments):
              row["reason"] or "") for row in shown]))
         total = sum(row["secret_bits"] or 0 for row in shown)
         print(f"{len(shown)} runs, {total:,} secret bits")
+    if len(shown) > 1:
+        _draw(shown, arguments.plot)
     return 0 if all(row["secret_bits"] for row in shown) else 1
+
+
+def _draw(shown, path):
+    """A picture of what each run gave, in the order of the table."""
+    from ..chart import line_chart
+
+    bits = {"secret bits": [(i, row["secret_bits"]) for i, row in enumerate(shown, 1)]}
+    try:
+        pathlib.Path(path).write_text(line_chart(bits, title="Key of each run", x_label="run, in the order of the table",
+                                                 y_label="secret bits"), encoding="utf-8")
+    except OSError as error:
+        raise BadInput(error.strerror, where=path) from None
+    print(f"saved {path}", file=sys.stderr)
 
 
 # ----------------------------------------------------------------------------------------------------------------- words
