@@ -34,22 +34,7 @@ RESULT = [("SyncRate", "i"), ("StopAfter", "i"), ("StopReason", "i"), ("ImgHdrSi
 
 
 def read(path):
-    """Open an .ht2 or .ht3 file.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    Recording
-        ``info["tags"]`` is the header.
-
-    Raises
-    ------
-    BadInput
-        Naming file, byte offset and field.
-    """
+    """Open an .ht2 or .ht3 file, as every ``read`` of :mod:`qkdlab.datasets`; ``info["tags"]`` is the header."""
     path = pathlib.Path(path)
     header, start = read_header(path)
     mode = header["MeasurementMode"]

@@ -44,22 +44,7 @@ SHORTEST_PS, LONGEST_TICK_PS, LONGEST_SYNC_PS, LONGEST_BIN_PS = 1e-3, 1e9, 1e12,
 
 
 def read(path):
-    """Open a PTU file.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    Recording
-        ``info["tags"]`` is the header.
-
-    Raises
-    ------
-    BadInput
-        Naming file, byte offset and tag.
-    """
+    """Open a PTU file, as every ``read`` of :mod:`qkdlab.datasets`; ``info["tags"]`` is the header."""
     path = pathlib.Path(path)
     tags, start = read_header(path)
     kind = _need(tags, "TTResultFormat_TTTRRecType", int, path)
