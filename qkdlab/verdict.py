@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from .report import percent
 
-__all__ = ["Verdict", "bare_recording", "compared", "failed", "judged"]
+__all__ = ["Verdict", "compared", "failed", "judged"]
 
 # An intercept-resend Eve on all pulses makes 25 % errors in either basis; detectors exchanged in the analysis 50 % or
 # more. The bands around them are wide because the link's own errors add.
@@ -80,21 +80,6 @@ def failed(message):
     return Verdict("failed", "This recording could not be analysed.", (_sentence(message),),
                    ("Is it the right file, and was the recording closed in order?",
                     "Copy it again from the measuring computer: a copy may have been cut off."))
-
-
-def bare_recording(info):
-    """The verdict on a file of detections alone.
-
-    Parameters
-    ----------
-    info : dict
-        As made by :func:`qkdlab.datasets.inspect`.
-    """
-    return Verdict("failed", "This file holds detections only: no key can be made from it alone.",
-                   (f"{info['photons']:,} detections in {len(info['channels'])} inputs were read.",
-                    "A key needs what Alice sent as well: her record and the settings of the link."),
-                   ("Choose the run's .h5 file, or the folder with run.toml, instead of the tag file inside it.",
-                    "Or drop the tag file, Alice's record and run.toml here together."))
 
 
 # --------------------------------------------------------------------------------------------------------- with a key

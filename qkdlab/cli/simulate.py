@@ -50,14 +50,16 @@ def run(arguments):
         return _catalogue(arguments)
     if arguments.output is None:
         raise BadInput("the following arguments are required: -o/--output; see `qkdlab simulate --help`")
+    words = {name: getattr(arguments, name) for name in ("operator", "purpose", "notes") if getattr(arguments, name)}
     if arguments.fault:
+        if words:
+            raise BadInput("goes without --fault only: labelled recordings keep no words", field=f"--{next(iter(words))}")
         made = store.record_with_faults(arguments.config, arguments.output, arguments.fault, seconds=arguments.seconds,
                                         seed=arguments.seed, form=arguments.format)
         print(f"recorded {made.path}, the truth in {made.truth}; next: qkdlab distill {made.path}", file=sys.stderr)
         return
     path = store.record(arguments.config, arguments.output, seconds=arguments.seconds, seed=arguments.seed,
-                        form=arguments.format,
-                        words={n: getattr(arguments, n) for n in ("operator", "purpose", "notes") if getattr(arguments, n)})
+                        form=arguments.format, words=words)
     print(f"recorded {path}; next: qkdlab distill {path}", file=sys.stderr)
 
 
