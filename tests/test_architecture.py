@@ -58,6 +58,17 @@ def room_of(path):
     return parts[0] if len(parts) > 1 else path.stem
 
 
+def test_every_room_has_its_place_and_every_place_its_room():
+    assert {room_of(path) for path in sources()} - {"__init__"} == {"_ext", "simulation"} | BASE | STEPS | TOP | FRONT
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_private_names_stay_in_their_module(path):
+    asked = [(node.module, alias.name) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)
+             for alias in node.names]
+    assert not [ask for ask in asked if ask[1].startswith("_") and not ask[1].startswith("__") and ask[1] != "_ext"]
+
+
 @pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_go_downwards(path):
     room = room_of(path)
