@@ -32,7 +32,7 @@ def svg(report):
             drawn, y = _panel(title, bars, y)
             parts += drawn
     parts.append(text(10, y, f"{machine['processor']}, {machine['instructions']} kernels; a mark shows the goal", size=11))
-    return document(parts, _LEFT + _WIDTH + 150, y + 12)
+    return document(parts, _LEFT + _WIDTH + 150, y + 12, "Speeds of the kernels beside their peers")
 
 
 def _panel(title, bars, y):

@@ -62,8 +62,8 @@ class Receiver:
     @property
     def warnings(self):
         """Tags that gave no clicks, and why."""
-        return [f"from {s.start_ps * 1e-12:.6f} s to {s.stop_ps * 1e-12:.6f} s of Bob's clock: {s.reason}"
-                for s in self._synchroniser.lost_stretches]
+        return [f"clicks from {s.start_ps * 1e-12:.6f} s to {s.stop_ps * 1e-12:.6f} s of Bob's clock are not used: "
+                f"{s.reason}" for s in self._synchroniser.lost_stretches]
 
     @property
     def clock(self):

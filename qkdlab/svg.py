@@ -7,10 +7,11 @@ __all__ = ["document", "line", "rect", "text"]
 INK, RULE = "#222222", "#d5d5d5"
 
 
-def document(parts, width, height):
-    """A picture of these elements, on white."""
+def document(parts, width, height, title):
+    """A picture of these elements, on white; `title` is read to who cannot see it."""
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-            'font-family="sans-serif">\n<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n")
+            f'font-family="sans-serif" role="img" aria-label="{escape(title)}">\n'
+            '<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n")
 
 
 def line(x1, y1, x2, y2, *, colour=RULE, width=1):

@@ -215,6 +215,8 @@ def _change(now, then, better):
     grade = "" if better is None else ", better" if more == (better == "more") else ", worse"
     if not then:
         return ("more" if more else "less") + grade
+    if not now:
+        return "none left" + grade
     factor = now / then
     if 0.5 < factor < 2:
         return f"{abs(100 * (factor - 1)):.0f} % {'more' if more else 'less'}{grade}"

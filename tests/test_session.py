@@ -274,7 +274,7 @@ def test_the_reason_is_the_blocks_even_if_the_light_goes_out_later():
 
     report = Session(Fading()).run()
     assert "abort line" in report["reason"]
-    assert report["warnings"] and "s of Bob's clock: " in report["warnings"][-1]
+    assert report["warnings"] and "s of Bob's clock are not used: " in report["warnings"][-1]
 
 
 def test_no_key_bits_in_events_or_report():

@@ -66,10 +66,10 @@ def _session(run, stack):
     from ..live import Replay
     from ..session import Session
 
-    if "bench" in run.job:
+    if run.live:
         from .. import bench
 
-        return stack.enter_context(bench.open(run.job["bench"])).session(archive=run.recording)
+        return stack.enter_context(bench.open(run.bench)).session(archive=run.recording)
     stretch = run.job["block_seconds"]
     return Session(Replay(datasets.open(run.recording), stretch), run.distill, block_seconds=stretch,
                    pace=run.job["pace"])

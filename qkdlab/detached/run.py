@@ -44,6 +44,10 @@ class DetachedRun:
         What is replayed, or where a bench's tags are recorded.
     made : str
         When it was prepared (ISO 8601).
+    live : bool
+        Whether it is taken from instruments.
+    bench : str or None
+        Their file; None: the shipped one.
     distill : DistillSettings or None
         None: the recording's own.
     job : dict
@@ -62,6 +66,7 @@ class DetachedRun:
             raise BadInput("no run is kept here", where=self.folder, field="job.json")
         self.recording = pathlib.Path(job["recording"])
         self.made = job.get("made", "")
+        self.live, self.bench = "bench" in job, job.get("bench")
         self.distill = None if job.get("distill") is None else from_table(
             DistillSettings, job["distill"], where=self.folder / "job.json")
         self.job = job

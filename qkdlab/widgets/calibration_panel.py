@@ -71,7 +71,7 @@ class CalibrationPanel:
                                              tooltip="End the scan; the device goes back to where it was")
         self.stop_button.on_click(lambda _button: self.stop())
         row = ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="center", grid_gap="4px 6px")
-        again = ipywidgets.Label("Calibrate now:")
+        again = ipywidgets.HTML("Calibrate now:")
         self.view = ipywidgets.VBox([
             ipywidgets.HTML(_STYLE), self.table,
             ipywidgets.Box([again, *self.buttons.values(), self.stop_button, self.bar], layout=row), self.line, self.live],
@@ -140,7 +140,7 @@ class CalibrationPanel:
                  for name, value in values]
         warnings = [drift.warning for drift in self.store.drift(status.name) if drift.warning]
         words = html.escape(status.words) + "".join(f"<br>&#9888; {html.escape(warning)}" for warning in warnings)
-        simulated = "<br>(simulated devices)" if made and made.simulated else ""
+        simulated = '<br><span style="font-weight:normal">(simulated devices)</span>' if made and made.simulated else ""
         look = {"fresh": "qk-fresh", "due": "qk-fresh", "missing": ""}.get(status.state, "qk-stale")
         return (f'<tr><th scope="row">{html.escape(status.name)}{simulated}</th><td class="qk-state {look}">'
                 f"{status.symbol} <b>{status.state}</b><br>{words}</td><td>{'<br>'.join(lines)}</td></tr>")
@@ -173,6 +173,7 @@ class CalibrationPanel:
             x_name, y_name, x, y = "point", names[0], self._point, reading[names[0]]
         if self._point == 1:
             self.live.set(self._figure.xaxis[0], axis_label=_axis(x_name))
+            self.live.set(self._figure.xaxis[0].ticker, min_interval=1.0 if x_name == "point" else 0.0)
             self.live.set(self._figure.yaxis[0], axis_label=_axis(y_name))
         self.live.stream(self._source, rollover=10_000, x=[float(x)], y=[float(y)])
 

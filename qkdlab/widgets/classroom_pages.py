@@ -16,7 +16,7 @@ from qkdlab.simulation import ChannelSettings, DetectorSettings, EveSettings, ex
 
 from .lessons import pulses
 from .lessons.parts import aligned, exercise, marked, slider
-from .live import arrivals, feed, figure_frame, grid, key_length, legend_above, named_source, qber, rates
+from .live import arrivals, described, feed, figure_frame, grid, key_length, legend_above, named_source, qber, rates
 from .live_figure import LiveFigure
 
 __all__ = ["alice", "bob", "eve", "school_link", "seen_by_bob", "several_photons", "unnoticed"]
@@ -114,7 +114,7 @@ class _BobPage:
         self._seconds = slider("seconds of link time", seconds, 0.5, 20, 0.5)
         self._state = ipywidgets.HTML(marked("Press <b>Listen</b> when Alice's page is open."))
         self._plots = (qber(), key_length(), arrivals(), rates())
-        self._live = LiveFigure(grid(self._plots), label="Bob's view of the link")
+        self._live = LiveFigure(grid(self._plots), label=f"Bob's view, {described(self._plots)}")
         self._desk, self._busy = None, threading.Lock()
         self._stop.disabled = True
         self._start.on_click(lambda _: threading.Thread(target=self._run, daemon=True).start())

@@ -59,7 +59,8 @@ def prefixed(*, alike=False):
         const small = alike ? [[1e-3, " m"], [1e-6, " µ"], [1e-9, " n"], [1e-12, " p"]] : [];
         const [scale, prefix] = [[1e9, " G"], [1e6, " M"], [1e3, " k"], [alike ? 0.1 : 1, ""], ...small]
             .find(([s]) => size >= s) ?? [1, ""];
-        return Number((tick / (prefix ? scale : 1)).toPrecision(4)) + (tick ? prefix : "");""")
+        const digits = String(Number((tick / (prefix ? scale : 1)).toPrecision(4)));
+        return digits.replace("-", "\u2212") + (tick ? prefix : "");""")
 
 
 def legend_above(plot, items):
