@@ -19,8 +19,8 @@ class LiveLink:
     """A source over instruments, taken by :class:`qkdlab.Session` like a recording or a simulated link.
 
     A device that vanishes pauses the link: it is named (``tell``), the light goes off, and when it answers again the devices
-    are set again, it is told to be back and the tags go on. A tagger that was away begins its times anew; they are moved behind those before by the
-    time that has passed, and the public string finds the slots again.
+    are set again, it is told to be back and the tags go on. A tagger that was away begins its times anew; they are moved
+    behind those before by the time that has passed, and the public string finds the slots again.
 
     Parameters
     ----------

@@ -18,7 +18,6 @@ from qkdlab.instruments.errors import InstrumentError, InstrumentInUse
 from qkdlab.instruments.servers import SimulatedBench, World
 
 
-
 @pytest.fixture
 def small(tmp_path):
     path = tmp_path / "bench.toml"
@@ -130,12 +129,14 @@ lab = bench.open(sys.argv[1])
 lab.prepare()
 assert lab["laser"].emission and lab["attenuator"].shutter_open
 print("light", flush=True)
-if sys.argv[2] == "wait":
-    time.sleep(60)
+if sys.argv[2] == "SIGHUP":
+    time.sleep(600)
+while sys.argv[2] == "SIGTERM":                          # it comes in the midst of an exchange
+    lab["laser"].snapshot()
 """
 
 
-@pytest.mark.parametrize("end", ["wait", "exit"])
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGHUP", "exit"])
 def test_no_light_is_left_when_the_process_ends(small, end):
     kinds = {"laser": "thorlabs_cld", "attenuator": "keysight_attenuator", "tagger": "id900"}
     with SimulatedBench(World(speed=1), kinds) as simulated:
@@ -143,10 +144,10 @@ def test_no_light_is_left_when_the_process_ends(small, end):
         small.write_text(text)
         child = subprocess.Popen([sys.executable, "-c", CHILD, str(small), end], stdout=subprocess.PIPE, text=True)
         assert child.stdout.readline() == "light\n"
-        if end == "wait":
+        if end != "exit":
             assert simulated.world.laser_power_w > 0
-            child.send_signal(signal.SIGTERM)
-        assert child.wait(30) == (-signal.SIGTERM if end == "wait" else 0)
+            child.send_signal(getattr(signal, end))
+        assert child.wait(120) == (0 if end == "exit" else -getattr(signal, end))
         child.stdout.close()
         assert simulated.world.laser_power_w == 0
         assert not simulated.world.attenuators["attenuator"].open
