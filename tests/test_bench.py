@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import h5py
 import numpy as np
@@ -12,6 +13,7 @@ from small_bench import SMALL, real
 
 import qkdlab
 from qkdlab import bench, bench_check, bench_file
+from qkdlab.calibration import Calibration, Store, Value
 from qkdlab.cli import main
 from qkdlab.errors import BadInput
 from qkdlab.instruments.errors import InstrumentError, InstrumentInUse
@@ -83,6 +85,9 @@ def test_the_second_session_is_refused_with_the_name_of_the_first(small):
 
 
 def test_a_session_is_archived_with_snapshots_and_leaves_no_light(small, tmp_path):
+    text = SMALL + '[calibrations]\nneeded = ["dark counts"]\nstore = "kept"\n'
+    small.write_text(text)
+    kept = Store(tmp_path / "kept").add(Calibration("dark counts", {"detector_0_hz": Value(90, "Hz", 9)}, time.time(), 3600.0))
     with bench.open(small) as lab:
         path, seen, tags = tmp_path / "run.h5", [], []
         session = lab.session(archive=path, words={"operator": "Anna", "purpose": "test"})
@@ -101,7 +106,11 @@ def test_a_session_is_archived_with_snapshots_and_leaves_no_light(small, tmp_pat
         assert set(start) == set(end) == {"laser", "attenuator", "tagger"}
         assert start["laser"]["settings"]["current_a"]["unit"] == "A"
         provenance = json.loads(file.attrs["provenance"])
-        assert provenance["bench"] == SMALL and provenance["devices"][0]["identity"].startswith("THORLABS")
+        assert provenance["bench"] == text and provenance["devices"][0]["identity"].startswith("THORLABS")
+        log = [json.loads(line) for line in bytes(file["log"][:]).splitlines()]
+        assert provenance["calibrations"]["dark counts"]["id"] == log[-1]["dark counts"]["id"] == kept
+        versions, around = json.loads(file.attrs["versions"]), json.loads(file["meta"].attrs["surroundings"])
+        assert {"qkdlab", "python", "numpy", "h5py"} <= set(versions) and {"git", "packages_sha256"} <= set(around)
     again = qkdlab.Session(recording).run()
     clicks, before = (np.array(r["counts"]["clicks"]) for r in (again, report))
     assert clicks == pytest.approx(before, rel=1e-3, abs=20)              # double clicks are drawn anew
