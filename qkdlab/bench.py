@@ -24,7 +24,7 @@ import time
 import weakref
 
 from . import bench_file, instruments, simulation
-from .calibration.store import bench_blockers
+from .calibration.store import bench_blockers, bench_calibrations
 from .choices import load_choices
 from .datasets.recorder import RunWriter
 from .errors import BadInput
@@ -342,7 +342,7 @@ class Bench:
         link = LiveLink(self.choices(), tables["receiver"], self.tagger, distill=tables["distill"], devices=self.devices,
                         prepare=self.prepare, rest=self.dark, watch_s=tables["session"].watch_s,
                         record=None if archive is None else lambda: self._writer(archive, words),
-                        finish=lambda writer: writer and writer.snapshot_end(self.snapshot()))
+                        finish=self._finish)
         link.simulated = bool(self.simulated or link.simulated)
         if self.world is not None:
             link.expected_gains = self.world.link.expected_gains
@@ -351,9 +351,7 @@ class Bench:
     def _writer(self, path, words):
         tables, stored = self.file.tables, self.file.tables["choices"]
         provenance = {"bench": self.file.text, "bench_sha256": hashlib.sha256(self.file.text.encode()).hexdigest(),
-                      "devices": self.identities(), "calibrations": {
-                          "needed": list(tables["calibrations"].needed), **{name: list(entry.calibrations)
-                                                                            for name, entry in self.file.devices.items()}}}
+                      "devices": self.identities(), "calibrations": bench_calibrations(self.file)}
         if self.world is not None:
             provenance |= {"seed": self._seed, "simulation": {n: to_table(tables[n]) for n in simulation.SECTIONS}}
         if stored.file is not None:
@@ -363,6 +361,14 @@ class Bench:
         return RunWriter(path, source=tables["source"], sync=tables["synchronisation"], receiver=tables["receiver"],
                          distill=tables["distill"], simulated=self.simulated, provenance=provenance,
                          choices=self.choices() if self.simulated else None, snapshot=self.snapshot(), **words)
+
+    def _finish(self, writer):
+        """What is to be known at the end of a run: all settings, and the calibrations, where one was made meanwhile."""
+        if writer is not None:
+            writer.snapshot_end(self.snapshot())
+            with contextlib.suppress(BadInput):          # a store that was tampered with meanwhile: the blocker says so
+                if found := bench_calibrations(self.file):
+                    writer.log("calibrations at the end", **found)
 
     def session(self, distill=None, *, archive=None, words=None, **options):
         """A live session: the same code as for recordings.

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import h5py
 import numpy as np
@@ -12,6 +13,7 @@ from small_bench import SMALL, real
 
 import qkdlab
 from qkdlab import bench, bench_check, bench_file
+from qkdlab.calibration import Calibration, Store, Value
 from qkdlab.cli import main
 from qkdlab.errors import BadInput
 from qkdlab.instruments.errors import InstrumentError, InstrumentInUse
@@ -83,6 +85,9 @@ def test_the_second_session_is_refused_with_the_name_of_the_first(small):
 
 
 def test_a_session_is_archived_with_snapshots_and_leaves_no_light(small, tmp_path):
+    text = SMALL + '[calibrations]\nneeded = ["dark counts"]\nstore = "kept"\n'
+    small.write_text(text)
+    kept = Store(tmp_path / "kept").add(Calibration("dark counts", {"detector_0_hz": Value(90, "Hz", 9)}, time.time(), 3600.0))
     with bench.open(small) as lab:
         path, seen, tags = tmp_path / "run.h5", [], []
         session = lab.session(archive=path, words={"operator": "Anna", "purpose": "test"})
@@ -101,7 +106,11 @@ def test_a_session_is_archived_with_snapshots_and_leaves_no_light(small, tmp_pat
         assert set(start) == set(end) == {"laser", "attenuator", "tagger"}
         assert start["laser"]["settings"]["current_a"]["unit"] == "A"
         provenance = json.loads(file.attrs["provenance"])
-        assert provenance["bench"] == SMALL and provenance["devices"][0]["identity"].startswith("THORLABS")
+        assert provenance["bench"] == text and provenance["devices"][0]["identity"].startswith("THORLABS")
+        log = [json.loads(line) for line in bytes(file["log"][:]).splitlines()]
+        assert provenance["calibrations"]["dark counts"]["id"] == log[-1]["dark counts"]["id"] == kept
+        versions, around = json.loads(file.attrs["versions"]), json.loads(file["meta"].attrs["surroundings"])
+        assert {"qkdlab", "python", "numpy", "h5py"} <= set(versions) and {"git", "packages_sha256"} <= set(around)
     again = qkdlab.Session(recording).run()
     clicks, before = (np.array(r["counts"]["clicks"]) for r in (again, report))
     assert clicks == pytest.approx(before, rel=1e-3, abs=20)              # double clicks are drawn anew
@@ -129,12 +138,14 @@ lab = bench.open(sys.argv[1])
 lab.prepare()
 assert lab["laser"].emission and lab["attenuator"].shutter_open
 print("light", flush=True)
-if sys.argv[2] == "wait":
-    time.sleep(60)
+if sys.argv[2] == "SIGHUP":
+    time.sleep(600)
+while sys.argv[2] == "SIGTERM":                          # it comes in the midst of an exchange
+    lab["laser"].snapshot()
 """
 
 
-@pytest.mark.parametrize("end", ["wait", "exit"])
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGHUP", "exit"])
 def test_no_light_is_left_when_the_process_ends(small, end):
     kinds = {"laser": "thorlabs_cld", "attenuator": "keysight_attenuator", "tagger": "id900"}
     with SimulatedBench(World(speed=1), kinds) as simulated:
@@ -142,10 +153,10 @@ def test_no_light_is_left_when_the_process_ends(small, end):
         small.write_text(text)
         child = subprocess.Popen([sys.executable, "-c", CHILD, str(small), end], stdout=subprocess.PIPE, text=True)
         assert child.stdout.readline() == "light\n"
-        if end == "wait":
+        if end != "exit":
             assert simulated.world.laser_power_w > 0
-            child.send_signal(signal.SIGTERM)
-        assert child.wait(30) == (-signal.SIGTERM if end == "wait" else 0)
+            child.send_signal(getattr(signal, end))
+        assert child.wait(120) == (0 if end == "exit" else -getattr(signal, end))
         child.stdout.close()
         assert simulated.world.laser_power_w == 0
         assert not simulated.world.attenuators["attenuator"].open

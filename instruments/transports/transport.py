@@ -88,6 +88,7 @@ class Transport:
             timeout_s = timeout_s or self.timeout_s
             if self._talking:                            # a signal's handler in the midst of an exchange of this thread
                 self._drop()
+                self._talking = False
             connection = self._ready()
             deadline = time.monotonic() + timeout_s
             try:
