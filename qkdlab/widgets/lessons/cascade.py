@@ -195,8 +195,8 @@ class _Steps:
                 ("qk-wrong", self._truth.value and bit != self._alice[i])) if on]
             cells.append(f'<span class="{" ".join(classes)}">{bit}</span>')
         legend = "Framed: asked about in this round. Dashed orange: in a block whose parity differs. Blue: mended."
-        return (f'<div class="qk-key">{"".join(cells)}</div><p style="font-size:13px;line-height:1.4;margin:6px 0 0">'
-                f"{html.escape(legend)}</p>")
+        return (f'<div class="qk-key" role="group" aria-label="the bits that Bob holds">{"".join(cells)}</div>'
+                f'<p style="font-size:13px;line-height:1.4;margin:6px 0 0">{html.escape(legend)}</p>')
 
 
 def _button(text, style, icon):

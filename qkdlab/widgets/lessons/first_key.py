@@ -52,6 +52,7 @@ def photon_numbers(mean=0.5):
                         y_range=Range1d(0, 100), x_range=Range1d(-0.6, 4.6))
     plot.vbar("n", 0.7, "share", source=source, color=PALETTE["blue"], alpha=0.75)
     plot.xaxis.ticker = [0, 1, 2, 3, 4]
+    plot.height = 230
     live = LiveFigure(plot, label="shares of pulses by their number of photons")
 
     def draw(mu):
@@ -81,6 +82,7 @@ def gains_against_distance(link, distance_km=50.0):
     source = named_source("gains_against_distance", "km", *(f"gain{i}" for i in range(len(intensities))))
     plot = figure_frame("Detections and distance", "detections / pulse", x_label="length of the fibre (km)",
                         y_axis_type="log", frame=((0, 250), (1e-6, 1e-1)))
+    plot.height = 250
     lines = []
     for i, mu in enumerate(intensities):
         style = intensity_style(i)
