@@ -30,7 +30,7 @@ class ForeignInstrument(Instrument):
 
     def _open(self, session, timeout_s):
         def opening():
-            return self._guarded(lambda driver: type(self).ask_identity(driver)), self._finish
+            return self._guarded(type(self).ask_identity), self._finish
 
         return Held(self.address, session, opening)
 
@@ -70,9 +70,15 @@ class ForeignInstrument(Instrument):
         if self.transport.closed:
             raise InstrumentDisconnected("was closed: connect again", device=self.name)
 
+    def check(self):
+        """Ask the other's driver for the identity; one that broke is made anew."""
+        with self.transport.lock:
+            self._refuse_closed()
+            self._guarded(type(self).ask_identity)
+
     def safe_state(self):
         """What the mapping names as safe."""
-        self.set(**dict(self.dark))
+        self.force(**dict(self.dark))
 
 
 def adapt(address, kind, mapping, methods, safe, verbs, settings):
