@@ -207,8 +207,7 @@ class Instrument:
         """Bring the device where it does no harm. Drivers of what can do harm override it."""
 
     def force(self, **values):
-        """Set each of these, also where one before it failed (that is raised in the end), and whatever :meth:`narrow`
-        says."""
+        """Set each of these: also where one before it failed (raised in the end), and whatever :meth:`narrow` says."""
         with contextlib.ExitStack() as stack:
             for name, value in reversed(values.items()):
                 stack.callback(self._parameter(name).write, self, value)

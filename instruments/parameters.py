@@ -164,7 +164,7 @@ class parameter:  # noqa: N801  (reads as a word of the declaration, like `prope
                 raise ValueError
             if self.kind is str:
                 return str(raw).strip()
-            number = float(raw) / self.scale
+            number = float(raw) if self.scale == 1 else float(f"{float(raw) / self.scale:.12g}")    # 1550, not 1549.9999
             if not math.isfinite(number) or abs(number) >= 9.9e37:      # SCPI writes 9.9e37 for infinity, 9.91e37 for NaN
                 raise ValueError
             if self.kind is int and number != int(number):

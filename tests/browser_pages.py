@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
           "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
 _LOCAL = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "about:")
-_IDLE = """() => { const c = window.jupyterapp?.shell.currentWidget?.sessionContext;
-                   return c?.isReady && c.session?.kernel?.status === 'idle' }"""
+# On a slow machine the notebook in front may for a while be another one, which JupyterLab restored.
+_IDLE = """path => { const w = window.jupyterapp?.shell.currentWidget, c = w?.sessionContext;
+                    return w?.context?.path === path && c?.isReady && c.session?.kernel?.status === 'idle' }"""
 
 
 class Lab:
@@ -24,13 +26,29 @@ class Lab:
         self.address, self.folder = address, folder
 
     def url(self, name):
-        """Where to open another notebook of the folder."""
+        """Where to open a notebook of the folder, alone on the page."""
         before, _, rest = self.address.partition("/tree/")
         return f"{before}/tree/{name}.ipynb?{rest.partition('?')[2]}&reset"
 
+    def ask(self, path, method="GET"):
+        """The server's answer, from JSON."""
+        server, _, token = self.address.partition("token=")
+        url = f"{server.partition('/lab/')[0]}/api/{path}"
+        request = urllib.request.Request(url, method=method, headers={"Authorization": f"token {token}"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read() or "null")
+
+
+@pytest.fixture
+def lab(lab_server):
+    """JupyterLab; a test's kernels end with it."""
+    yield lab_server
+    for session in lab_server.ask("sessions"):
+        lab_server.ask(f"sessions/{session['id']}", "DELETE")
+
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory):
+def lab_server(tmp_path_factory):
     """JupyterLab through ``open_lab``, with settings folders of its own."""
     home = tmp_path_factory.mktemp("home")
     (home / "config").mkdir()
@@ -88,7 +106,7 @@ def page(chromium):
 def run_all(page, url):
     """Open a notebook and run its cells; returns when the kernel has begun."""
     page.goto(url)
-    page.wait_for_function(_IDLE)
+    page.wait_for_function(_IDLE, arg=url.partition("/tree/")[2].partition("?")[0])
     page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
 
 

@@ -87,8 +87,8 @@ def test_the_second_session_is_refused_with_the_name_of_the_first(small):
 def test_a_session_is_archived_with_snapshots_and_leaves_no_light(small, tmp_path):
     text = SMALL + '[calibrations]\nneeded = ["dark counts"]\nstore = "kept"\n'
     small.write_text(text)
-    dark = Calibration("dark counts", {"detector_0_hz": Value(90, "Hz", 9)}, time.time(), 3600.0)
-    kept = Store(tmp_path / "kept").add(dark)
+    found = Calibration("dark counts", {"detector_0_hz": Value(90, "Hz", 9)}, time.time(), 3600.0)
+    kept = Store(tmp_path / "kept").add(found)
     with bench.open(small) as lab:
         path, seen, tags = tmp_path / "run.h5", [], []
         session = lab.session(archive=path, words={"operator": "Anna", "purpose": "test"})

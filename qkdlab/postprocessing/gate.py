@@ -63,6 +63,7 @@ def align(counts, delay_ps, period_ps, window=BINS // 2, weight=1.0):
     ndarray of int64, shape (4,)
         The delays to use. A detector whose own tags show no pulse keeps its delay.
     """
+    counts = np.asarray(counts, np.int64)
     common = phase_within(counts.sum(axis=0), window)[0]
     delays = delay_ps.copy()
     for d in range(4):
@@ -169,7 +170,8 @@ class ClickMaker:
             self._last = int(slots[-1])
         if self._blank_slots:
             slots, fired = self._live(slots, fired, horizon, busy)
-        several = fired[np.flatnonzero(fired & (fired - 1))]
+        several = np.empty(len(fired), np.uint8)
+        several = several[: _ext.match.several(fired, several)]
         self.coincidences += int(np.count_nonzero((several & 3 != 0) & (several >> 2 != 0)))
         draws = np.asarray(self._rng.integers(0, 4, len(several)), np.uint8)
         basis, outcome = np.empty(len(slots), np.uint8), np.empty(len(slots), np.uint8)
