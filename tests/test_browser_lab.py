@@ -11,7 +11,7 @@ def status_says(page, words):
 
 
 def test_live_session(lab, page):
-    run_all(page, lab.address)
+    run_all(page, lab.url("lab/live-session"))
     page.wait_for_selector("[data-live=ready]")
     page.locator(".qk-start").click()
     wait_for_rows(page, "qber", more_than=8)

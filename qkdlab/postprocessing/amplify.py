@@ -5,7 +5,6 @@ family (Carter & Wegman, J. Comput. Syst. Sci. 18, 143, 1979; Krawczyk, CRYPTO '
 lemma asks for (Renner, PhD thesis, ETH 2005, theorem 5.5.1). The arithmetic is exact at every size: nothing is rounded.
 """
 
-import hashlib
 import math
 import operator
 
@@ -15,7 +14,7 @@ from .. import _ext
 from ..bits import Bits
 from ..errors import BadInput
 
-__all__ = ["amplify", "expand_seed"]
+__all__ = ["amplify"]
 
 
 def amplify(key, length, seed):
@@ -52,31 +51,6 @@ def amplify(key, length, seed):
     else:
         out = _by_transform(key.words, seed.words, n, length, plan)
     return Bits.from_bytes(out, length)
-
-
-def expand_seed(seed, n_bits):
-    """A long seed from a short one: the first `n_bits` bits of SHAKE256.
-
-    For replays and for links that cannot carry a whole Toeplitz seed. A seed made this way is only computationally
-    indistinguishable from a uniform one: the key is then no longer secure information-theoretically, which whoever
-    uses it must name among the assumptions.
-
-    Parameters
-    ----------
-    seed : bytes
-        Public.
-    n_bits : int
-        At least 0.
-
-    Returns
-    -------
-    Bits
-        `n_bits` bits, the same on every machine.
-    """
-    if not isinstance(seed, bytes | bytearray | memoryview):
-        raise BadInput(f"bytes are expected, got {type(seed).__name__}", field="seed")
-    n_bits = _whole(n_bits, "n_bits")
-    return Bits.from_bytes(hashlib.shake_256(b"qkdlab seed 1:" + bytes(seed)).digest((n_bits + 7) // 8), n_bits)
 
 
 def _checked(key, length, seed):
