@@ -28,8 +28,9 @@ from .datasets.recorder import RunWriter
 from .errors import BadInput
 from .instruments.errors import InstrumentError, InstrumentInUse
 from .instruments.instrument import LIGHT, danger, safe_when_terminated
-from .instruments.interfaces import TimeTagger
+from .instruments.interfaces import RandomSource, TimeTagger
 from .live import LiveLink
+from .randomness import watched
 from .session import Session
 from .settings import nearest, to_table
 
@@ -369,7 +370,8 @@ class Bench:
                     writer.log("calibrations at the end", **found)
 
     def session(self, distill=None, *, archive=None, words=None, **options):
-        """A live session: the same code as for recordings.
+        """A live session: the same code as for recordings. A random source on the bench is tested before each block: one
+        that fails stops the key.
 
         Parameters
         ----------
@@ -381,7 +383,8 @@ class Bench:
             Of :class:`qkdlab.Session`.
         """
         needed = bench_blockers(self.file, real=not self.simulated)
-        options["blockers"] = (*self._blockers, *needed, *options.pop("blockers", ()))
+        sources = [watched(name, device) for name, device in self.devices.items() if RandomSource in device.kinds]
+        options["blockers"] = (*self._blockers, *needed, *sources, *options.pop("blockers", ()))
         session = Session(self.link(archive=archive, **(words or {})), distill, **options)
         self._sessions.add(session)
         return session
