@@ -1,10 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Lags between the tags of one detector, in a histogram that reaches from picoseconds to seconds.
+"""Lags between the tags of one detector, in a histogram that reaches from picoseconds to seconds; clicks and a pattern.
 
 A lag of u units falls into bin ``(e << bits) + (u >> e)`` with the smallest e >= 0 for which ``u >> e`` is below
 ``2^(bits + 1)``: one bin a unit up to there, from then on `2^bits` bins an octave.
 """
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 
 cdef extern from "match.h" nogil:
     ctypedef struct cycles_t "qkd_cycles":
@@ -66,3 +66,55 @@ def lags(const int64_t[::1] time, Py_ssize_t first, int64_t longest, Py_ssize_t 
                     break
                 counts[_bin(_units(lag, rate), bits)] += 1
                 j -= 1
+
+
+cdef enum:
+    TILE = 8192                  # scores at a time: with the signs they stay in the first cache
+
+
+cdef void _add(const int64_t* place, Py_ssize_t n, const int8_t* sign, int64_t length, int64_t first, int32_t* score,
+               Py_ssize_t width) noexcept nogil:
+    # One tile of the scores: sums of at most 127 signs fit a byte.
+    cdef int8_t sums[TILE]
+    cdef Py_ssize_t i = 0, x, low, high, stop
+    cdef const int8_t* beside
+    while i < n:
+        for x in range(width):
+            sums[x] = 0
+        stop = min(i + 127, n)
+        while i < stop:
+            beside = sign + (place[i] + first)
+            low, high = max(-(place[i] + first), 0), min(length - (place[i] + first), width)
+            for x in range(low, high):
+                sums[x] += beside[x]
+            i += 1
+        for x in range(width):
+            score[x] += sums[x]
+
+
+def pattern(const int64_t[::1] place, const int8_t[::1] sign, int64_t first, int32_t[::1] score):
+    """Add to ``score[i]`` the sum of ``sign[p + first + i]`` over all p in `place`, where there is such a sign.
+
+    Signs are -1, 0 or 1, places do not step back; all of them and `first` lie within +-2^60.
+    """
+    cdef Py_ssize_t i, at, width, low = 0, high = 0, n = place.shape[0], length = sign.shape[0]
+    cdef int64_t far = (<int64_t>1) << 60
+    cdef bint sound = -far <= first <= far
+    with nogil:
+        for i in range(length):
+            sound &= (-1 <= sign[i]) & (sign[i] <= 1)
+        for i in range(n):
+            sound &= (-far <= place[i]) & (place[i] <= far) & (place[i] >= place[max(i - 1, 0)])
+    if not sound:
+        raise ValueError("signs of -1, 0 and 1 and places that do not step back are expected, and nothing beyond 2^60")
+    at = score.shape[0]
+    with nogil:
+        while at > 0:                             # tiles from the last one on: their clicks begin later and later
+            width = min(TILE, at)
+            at -= width
+            while low < n and place[low] + first + at + width <= 0:
+                low += 1
+            while high < n and place[high] + first + at < length:
+                high += 1
+            if low < high:
+                _add(&place[low], high - low, &sign[0], length, first + at, &score[at], width)

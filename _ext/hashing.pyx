@@ -107,28 +107,32 @@ def move(const uint64_t[::1] words, Py_ssize_t start, uint64_t[::1] out):
             _move(&words[0] if words.shape[0] else NULL, words.shape[0], start, &out[0], out.shape[0])
 
 
-cdef int _places(Py_ssize_t cells, Py_ssize_t blocks, Py_ssize_t at, Py_ssize_t bytes, Py_ssize_t work) except -1:
+cdef int _places(Py_ssize_t cells, Py_ssize_t blocks, Py_ssize_t at, Py_ssize_t count, Py_ssize_t bytes,
+                 Py_ssize_t work) except -1:
     # log2 of the number of places, 64 to a cell
-    if cells not in (256, 512, 1024) or bytes != 128 or not 0 <= at < blocks or work < 32 * cells:
-        raise ValueError(f"256, 512 or 1024 cells of 128 bytes, a block of {blocks} and {32 * cells} words for work are "
-                         f"expected, got {cells} cells of {bytes} bytes, block {at} and {work} words")
+    if cells not in (256, 512, 1024) or bytes != 128 or not 0 <= at < blocks or not 1 <= count <= blocks - at \
+            or work < 32 * cells:
+        raise ValueError(f"256, 512 or 1024 cells of 128 bytes, some of {blocks} blocks and {32 * cells} words for work are "
+                         f"expected, got {cells} cells of {bytes} bytes, {count} blocks from {at} on and {work} words")
     return 14 if cells == 256 else 15 if cells == 512 else 16
 
 
 def transform(const uint64_t[::1] words, Py_ssize_t start, uint64_t[::1] work, uint8_t[:, :, ::1] spectra,
-              Py_ssize_t at):
-    """Values at N places of a polynomial: the 4 N bits of `words` from bit `start` on, eight to a coefficient.
+              Py_ssize_t at, Py_ssize_t count=1):
+    """Values at N places of a polynomial: the 4 N bits of `words` from bit `start` on, eight to a coefficient; and of those
+    made of the next bits, `count` of them in all.
 
     As in :func:`move`, there are zeros before and after `words`. `spectra` is (cells, blocks, 128) with N / 64 = 256,
-    512 or 1024 cells; ``spectra[:, at]`` is written: 64 low bytes and 64 high bytes of elements of GF(2^16) in a cell,
+    512 or 1024 cells; ``spectra[:, at : at + count]`` is written: 64 low bytes and 64 high bytes of elements of GF(2^16) in a cell,
     in the order of additive_fft.h. `work` has 4 N bytes.
     """
-    cdef Py_ssize_t n = 64 * spectra.shape[0]
-    cdef int k = _places(spectra.shape[0], spectra.shape[1], at, spectra.shape[2], work.shape[0])
+    cdef Py_ssize_t b, n = 64 * spectra.shape[0]
+    cdef int k = _places(spectra.shape[0], spectra.shape[1], at, count, spectra.shape[2], work.shape[0])
     cdef uint8_t* cells = <uint8_t*>&work[0]
     with nogil:
-        _move(&words[0] if words.shape[0] else NULL, words.shape[0], start, &work[n // 4], n // 16)
-        forward(cells + 2 * n, k, cells, &spectra[0, at, 0], 128 * spectra.shape[1])
+        for b in range(count):
+            _move(&words[0] if words.shape[0] else NULL, words.shape[0], start + 4 * n * b, &work[n // 4], n // 16)
+            forward(cells + 2 * n, k, cells, &spectra[0, at + b, 0], 128 * spectra.shape[1])
 
 
 def multiply_add(const uint8_t[:, :, ::1] seed, const uint8_t[:, :, ::1] key, uint8_t[:, :, ::1] out):
@@ -144,17 +148,20 @@ def multiply_add(const uint8_t[:, :, ::1] seed, const uint8_t[:, :, ::1] key, ui
                 cell_multiply_add(&seed[cell, 0, 0], &key[cell, 0, 0], key.shape[1], &out[cell, 0, 0], out.shape[1])
 
 
-def interpolate(const uint8_t[:, :, ::1] spectra, Py_ssize_t at, uint64_t[::1] work, uint64_t[::1] out):
-    """Add to `out` the polynomial over GF(2) with the values ``spectra[:, at]``, one of less than 8 N coefficients.
+def interpolate(const uint8_t[:, :, ::1] spectra, Py_ssize_t at, uint64_t[::1] work, uint64_t[::1] out,
+                Py_ssize_t count=1):
+    """Add to `out` the polynomial over GF(2) with the values ``spectra[:, at]``, one of less than 8 N coefficients; and the
+    next ones, `count` in all, each moved up by 4 N.
 
-    `out` has N bytes, `work` 4 N.
+    `out` has ``(count + 1) N / 2`` bytes, `work` 4 N.
     """
-    cdef Py_ssize_t i, n = 64 * spectra.shape[0]
-    cdef int k = _places(spectra.shape[0], spectra.shape[1], at, spectra.shape[2], work.shape[0])
-    if 8 * out.shape[0] != n:
-        raise ValueError(f"{n // 8} words of out are expected, got {out.shape[0]}")
+    cdef Py_ssize_t i, b, n = 64 * spectra.shape[0]
+    cdef int k = _places(spectra.shape[0], spectra.shape[1], at, count, spectra.shape[2], work.shape[0])
+    if 16 * out.shape[0] != n * (count + 1):
+        raise ValueError(f"{n // 16 * (count + 1)} words of out are expected, got {out.shape[0]}")
     cdef uint8_t* cells = <uint8_t*>&work[0]
     with nogil:
-        inverse(&spectra[0, at, 0], 128 * spectra.shape[1], k, cells, cells + 2 * n)
-        for i in range(n // 8):
-            out[i] ^= work[n // 4 + i]
+        for b in range(count):
+            inverse(&spectra[0, at + b, 0], 128 * spectra.shape[1], k, cells, cells + 2 * n)
+            for i in range(n // 8):
+                out[n // 16 * b + i] ^= work[n // 4 + i]

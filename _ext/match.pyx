@@ -18,6 +18,21 @@ cdef extern from "match.h" nogil:
                                          uint64_t rate, uint64_t low, uint64_t width, int64_t* slot_out,
                                          uint8_t* detector_out, int32_t* counts, int log_bins, Py_ssize_t* kept)
 
+cdef extern from "clicks.h" nogil:
+    Py_ssize_t inputs_some "qkd_inputs_some"(const int64_t* time, const uint8_t* channel, Py_ssize_t n,
+                                             const uint8_t* table, uint8_t* detector, uint8_t* highest, int* backward)
+    Py_ssize_t in_order "qkd_in_order"(const int64_t* slot, Py_ssize_t i, Py_ssize_t n)
+    Py_ssize_t alone "qkd_alone"(const int64_t* slot, const uint8_t* detector, Py_ssize_t i, Py_ssize_t n,
+                                 int64_t* slot_out, uint8_t* fired)
+    Py_ssize_t place_some "qkd_place_some"(const int64_t* slot, const uint8_t* detector, Py_ssize_t i, Py_ssize_t n,
+                                           const int64_t* offset, Py_ssize_t detectors, int64_t begin, int64_t frame_slots,
+                                           int64_t header_slots, const uint8_t* pattern, Py_ssize_t pattern_slots,
+                                           int64_t* slot_out, uint8_t* detector_out, Py_ssize_t* kept, int64_t* score)
+    Py_ssize_t decide_some "qkd_decide_some"(const uint8_t* fired, Py_ssize_t n, const uint8_t* values,
+                                             const uint8_t* table, Py_ssize_t columns, const uint8_t* draws,
+                                             Py_ssize_t* used, uint8_t* basis, uint8_t* outcome)
+    Py_ssize_t several_some "qkd_several_some"(const uint8_t* fired, Py_ssize_t n, uint8_t* patterns, Py_ssize_t* count)
+
 
 cdef int _is_power(Py_ssize_t n, Py_ssize_t least) except -1:
     if n < least or n & (n - 1):
@@ -35,6 +50,23 @@ cdef int _holds(Py_ssize_t room, Py_ssize_t other, Py_ssize_t n) except -1:
     if room < n or other < n:
         raise ValueError(f"room for {n} is expected, got {room} and {other}")
     return 0
+
+
+def inputs(const int64_t[::1] time, const uint8_t[::1] channel, const uint8_t[::1] table, uint8_t[::1] detector):
+    """Write ``table[channel]``, a table of 256; return the highest of them (0 of none), and whether no time steps back."""
+    cdef Py_ssize_t i, n = time.shape[0]
+    cdef uint8_t highest = 0
+    cdef int backward = 0
+    if channel.shape[0] != n or detector.shape[0] < n or table.shape[0] != 256:
+        raise ValueError(f"{n} channels, as much room and a table of 256 are expected, got {channel.shape[0]}, "
+                         f"{detector.shape[0]} and {table.shape[0]}")
+    if n:
+        with nogil:
+            for i in range(inputs_some(&time[0], &channel[0], n, &table[0], &detector[0], &highest, &backward), n):
+                detector[i] = table[channel[i]]
+                highest = max(highest, detector[i])
+                backward |= time[i] < time[max(i - 1, 0)]
+    return highest, backward == 0
 
 
 def phasors(const int64_t[::1] time, const uint8_t[::1] detector, int64_t start, uint64_t rate, int64_t bin_ps,
@@ -82,6 +114,42 @@ def histogram(const int64_t[::1] time, const uint8_t[::1] detector, const int64_
     with nogil:
         for i in range(n):
             counts[detector[i], (phase + <uint64_t>(time[i] - delay[detector[i]] - start) * rate) >> shift] += 1
+
+
+def moments(const int64_t[::1] counts, const int32_t[:, ::1] turns, Py_ssize_t first, Py_ssize_t width,
+            Py_ssize_t windows, int64_t[::1] sums):
+    """Of the `windows` windows of `width` neighbours that begin at bin `first` and at those after it, the one that holds
+    most (of equals the first): (its number, what it holds). Bins go round and round.
+
+    ``sums[m]`` is the sum of its counts, each times ``turns[m]`` at the same bin if the window stood in the middle.
+    """
+    cdef Py_ssize_t i, k, m, at = 0, bins = counts.shape[0], left
+    cdef int64_t held = 0, most, total
+    if turns.shape[1] != bins or sums.shape[0] != turns.shape[0] or not 0 < width <= bins or not 0 < windows <= bins \
+            or not 0 <= first < bins:
+        raise ValueError(f"turns of {bins} bins, a first one of them, from 1 to {bins} in a window and as many windows are "
+                         f"expected, got {turns.shape[1]}, {first}, {width} and {windows}")
+    with nogil:
+        for k in range(first, first + width):
+            held += counts[k - bins if k >= bins else k]
+        most = held
+        for i in range(1, windows):
+            k, left = first + i + width - 1, first + i - 1
+            k -= bins * ((k >= bins) + (k >= 2 * bins))
+            held += counts[k] - counts[left - bins if left >= bins else left]
+            if held > most:
+                at, most = i, held
+        left = (bins - width) // 2
+        first = (first + at) % bins
+        k = min(bins - first, width)
+        for m in range(turns.shape[0]):
+            total = 0
+            for i in range(k):
+                total += turns[m, left + i] * counts[first + i]
+            for i in range(k, width):
+                total += turns[m, left + i] * counts[first + i - bins]
+            sums[m] = total
+    return at, most
 
 
 cdef Py_ssize_t _gate(const int64_t* time, const uint8_t* detector, Py_ssize_t n, const int64_t* delay,
@@ -186,62 +254,88 @@ def place(const int64_t[::1] slot, const uint8_t[::1] detector, const int64_t[::
 
     ``score[on]`` counts the clicks whose place in the frame is inside `pattern`, by the value (0 or 1) found there.
     """
-    cdef Py_ssize_t i, n = slot.shape[0], kept = 0, pattern_slots = pattern.shape[0]
+    cdef Py_ssize_t i = 0, stop, n = slot.shape[0], kept = 0, pattern_slots = pattern.shape[0]
     cdef int64_t at, within, begin = 0
     _fits(slot, detector, offset.shape[0])
     _holds(slot_out.shape[0], detector_out.shape[0], n)
     if frame_slots < 1 or not all_below(pattern, score.shape[0]):
         raise ValueError(f"frames of at least 1 slot and a pattern below {score.shape[0]} are expected")
+    if n == 0:
+        return 0
     with nogil:
-        for i in range(n):
-            at = slot[i] + offset[detector[i]]
-            within = at - begin
-            if <uint64_t>within >= <uint64_t>frame_slots:
-                within = _modulo(at, frame_slots)
-                begin = at - within
-            slot_out[kept] = at
-            detector_out[kept] = detector[i]
-            kept += (within >= header_slots) & (at >= 0)
-            if within < pattern_slots and at >= 0:
-                score[pattern[within]] += 1
+        while i < n:
+            i += place_some(&slot[0], &detector[0], i, n, &offset[0], offset.shape[0], begin, frame_slots, header_slots,
+                            &pattern[0], pattern_slots, &slot_out[0], &detector_out[0], &kept, &score[0])
+            stop = min(i + 8, n)
+            while i < stop:
+                at = slot[i] + offset[detector[i]]
+                within = at - begin
+                if <uint64_t>within >= <uint64_t>frame_slots:
+                    within = _modulo(at, frame_slots)
+                    begin = at - within
+                slot_out[kept] = at
+                detector_out[kept] = detector[i]
+                kept += (within >= header_slots) & (at >= 0)
+                if within < pattern_slots and at >= 0:
+                    score[pattern[within]] += 1
+                i += 1
     return kept
 
 
 def settle(int64_t[::1] slot, uint8_t[::1] detector):
     """Sort by slot in place, stably, by insertion: for nearly sorted clicks, where few stand out of line."""
-    cdef Py_ssize_t i, j, n = slot.shape[0]
+    cdef Py_ssize_t i = 1, j, stop, n = slot.shape[0]
     cdef int64_t s
     cdef uint8_t d
     _fits(slot, detector, 256)
     with nogil:
-        for i in range(1, n):
-            if slot[i - 1] > slot[i]:
-                s, d, j = slot[i], detector[i], i
-                while j > 0 and slot[j - 1] > s:
-                    slot[j], detector[j] = slot[j - 1], detector[j - 1]
-                    j -= 1
-                slot[j], detector[j] = s, d
+        while i < n:
+            i += in_order(&slot[0], i, n)
+            stop = min(i + 8, n)
+            while i < stop:
+                if slot[i - 1] > slot[i]:
+                    s, d, j = slot[i], detector[i], i
+                    while j > 0 and slot[j - 1] > s:
+                        slot[j], detector[j] = slot[j - 1], detector[j - 1]
+                        j -= 1
+                    slot[j], detector[j] = s, d
+                i += 1
 
 
 def combine(const int64_t[::1] slot, const uint8_t[::1] detector, int64_t[::1] slot_out, uint8_t[::1] fired):
     """One entry a slot: bit ``d`` of `fired` says that detector ``d`` clicked in it. Slots sorted; returns how many."""
-    cdef Py_ssize_t i, n = slot.shape[0], at = 0
-    cdef int64_t last
-    cdef uint8_t seen
+    cdef Py_ssize_t i = 1, stop, new, n = slot.shape[0], at = 0
     _fits(slot, detector, 8)
     _holds(slot_out.shape[0], fired.shape[0], n)
     if n == 0:
         return 0
     with nogil:
-        last, seen = slot[0], 0
-        for i in range(n):
-            if slot[i] != last:
-                at += 1
-                last, seen = slot[i], 0
-            seen |= <uint8_t>(1 << detector[i])
-            slot_out[at] = last
-            fired[at] = seen
+        slot_out[0], fired[0] = slot[0], <uint8_t>(1 << detector[0])
+        while i < n:
+            new = alone(&slot[0], &detector[0], i, n, &slot_out[at + 1], &fired[at + 1])
+            i += new
+            at += new
+            stop = min(i + 8, n)
+            while i < stop:
+                if slot[i] != slot[i - 1]:
+                    at += 1
+                    fired[at] = 0
+                slot_out[at] = slot[i]
+                fired[at] |= <uint8_t>(1 << detector[i])
+                i += 1
     return at + 1
+
+
+def several(const uint8_t[::1] fired, uint8_t[::1] patterns):
+    """Write those patterns of `fired` in which several detectors clicked, in order; return how many."""
+    cdef Py_ssize_t i, n = fired.shape[0], count = 0
+    _holds(patterns.shape[0], patterns.shape[0], n)
+    if n:
+        with nogil:
+            for i in range(several_some(&fired[0], n, &patterns[0], &count), n):
+                patterns[count] = fired[i]
+                count += (fired[i] & (fired[i] - 1)) != 0
+    return count
 
 
 def decide(const uint8_t[::1] fired, const uint8_t[:, ::1] table, const uint8_t[::1] draws, uint8_t[::1] basis,
@@ -250,17 +344,24 @@ def decide(const uint8_t[::1] fired, const uint8_t[:, ::1] table, const uint8_t[
 
     Where several detectors fired, `draw` is the next of `draws`, otherwise 0; `draws` must hold one for each such slot.
     """
-    cdef Py_ssize_t i, used = 0
+    cdef Py_ssize_t i, n = fired.shape[0], used = 0, columns = table.shape[1]
     cdef uint8_t f, value
-    _holds(basis.shape[0], outcome.shape[0], fired.shape[0])
-    for i in range(fired.shape[0]):
-        used += (fired[i] & (fired[i] - 1)) != 0
-    if draws.shape[0] < used or not table.shape[1] or not all_below(fired, table.shape[0]) \
-            or not all_below(draws, table.shape[1]):
-        raise ValueError(f"{used} draws below {table.shape[1]} and patterns below {table.shape[0]} are expected")
-    used = 0
+    cdef uint8_t single[16]
+    _holds(basis.shape[0], outcome.shape[0], n)
     with nogil:
-        for i in range(fired.shape[0]):
+        for i in range(n):
+            used += (fired[i] & (fired[i] - 1)) != 0
+    if draws.shape[0] < used or not columns or not all_below(fired, table.shape[0]) or not all_below(draws, columns):
+        raise ValueError(f"{used} draws below {columns} and patterns below {table.shape[0]} are expected")
+    used = i = 0
+    if n == 0:
+        return
+    with nogil:
+        if table.shape[0] <= 16:
+            for i in range(16):
+                single[i] = table[i, 0] if i < table.shape[0] else 0
+            i = decide_some(&fired[0], n, single, &table[0, 0], columns, &draws[0], &used, &basis[0], &outcome[0])
+        while i < n:
             f = fired[i]
             if f & (f - 1):
                 value = table[f, draws[used]]
@@ -269,6 +370,7 @@ def decide(const uint8_t[::1] fired, const uint8_t[:, ::1] table, const uint8_t[
                 value = table[f, 0]
             basis[i] = value >> 1
             outcome[i] = value & 1
+            i += 1
 
 
 def matches(const int64_t[::1] row, const int64_t[::1] place, const uint64_t[:, ::1] patterns, Py_ssize_t first,

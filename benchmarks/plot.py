@@ -1,14 +1,14 @@
 """A report as a picture (SVG): one bar for each peer, as long as qkdlab is times as fast, and the rates with their goals."""
 
 import math
-from html import escape
 
 from qkdlab.benchmarks.table import short
+from qkdlab.svg import document, line, rect, text
 
 __all__ = ["svg"]
 
 _BAR, _LEFT, _WIDTH, _GAP = 18, 330, 430, 34
-_INK, _OURS, _MARK, _RULE = "#222222", "#2b6cb0", "#c05621", "#d5d5d5"
+_OURS, _MARK = "#2b6cb0", "#c05621"
 
 
 def svg(report):
@@ -31,11 +31,8 @@ def svg(report):
         if bars:
             drawn, y = _panel(title, bars, y)
             parts += drawn
-    parts.append(_text(10, y, f"{machine['processor']}, {machine['instructions']} kernels; a mark shows the goal", size=11))
-    width = _LEFT + _WIDTH + 150
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y + 12}" viewBox="0 0 {width} {y + 12}" '
-            f'font-family="sans-serif">\n<rect width="100%" height="100%" fill="white"/>\n'
-            + "\n".join(parts) + "\n</svg>\n")
+    parts.append(text(10, y, f"{machine['processor']}, {machine['instructions']} kernels; a mark shows the goal", size=11))
+    return document(parts, _LEFT + _WIDTH + 150, y + 12, "Speeds of the kernels beside their peers")
 
 
 def _panel(title, bars, y):
@@ -46,25 +43,18 @@ def _panel(title, bars, y):
     def x(value):
         return _LEFT + _WIDTH * (math.log10(value) - low) / (high - low)
 
-    parts, top = [_text(10, y, title, size=15, weight="bold")], y + 24
+    parts, top = [text(10, y, title, size=15, weight="bold")], y + 24
     bottom = top + _BAR * len(bars)
     for power in range(low, high + 1):
         at = x(10.0**power)
-        parts.append(f'<line x1="{at:.1f}" y1="{top}" x2="{at:.1f}" y2="{bottom}" stroke="{_RULE}"/>')
-        parts.append(_text(at, top - 4, f"{10.0**power:g}", size=10, anchor="middle"))
+        parts.append(line(at, top, at, bottom))
+        parts.append(text(at, top - 4, f"{10.0**power:g}", size=10, anchor="middle"))
     for i, (name, value, goal, label) in enumerate(bars):
         middle = top + _BAR * i
-        parts.append(_text(_LEFT - 8, middle + 13, name, size=11, anchor="end"))
-        parts.append(f'<rect x="{_LEFT}" y="{middle + 3}" width="{x(value) - _LEFT:.1f}" height="{_BAR - 6}" '
-                     f'fill="{_OURS}"/>')
+        parts.append(text(_LEFT - 8, middle + 13, name, size=11, anchor="end"))
+        parts.append(rect(_LEFT, middle + 3, x(value) - _LEFT, _BAR - 6, colour=_OURS))
         end = max(x(value), x(goal) if goal else 0)
         if goal:
-            parts.append(f'<line x1="{x(goal):.1f}" y1="{middle}" x2="{x(goal):.1f}" y2="{middle + _BAR}" stroke="{_MARK}" '
-                         f'stroke-width="3"/>')
-        parts.append(_text(end + 6, middle + 13, label, size=11))
+            parts.append(line(x(goal), middle, x(goal), middle + _BAR, colour=_MARK, width=3))
+        parts.append(text(end + 6, middle + 13, label, size=11))
     return parts, bottom + _GAP
-
-
-def _text(x, y, text, *, size, anchor="start", weight="normal"):
-    return (f'<text x="{x:.1f}" y="{y}" font-size="{size}" text-anchor="{anchor}" font-weight="{weight}" fill="{_INK}">'
-            f'{escape(text)}</text>')

@@ -4,22 +4,32 @@ A format is a module of this folder (or of a package that joins through the entr
 
 - ``SIGNATURE``: the bytes with which its files begin (a file's ending says nothing), empty where they have none;
 - ``read(path) -> Recording`` (or another kind of data that has ``inspect()``: an OTDR trace, a table of counts), which
-  raises :class:`~qkdlab.errors.BadInput` with file, offset or field, and value;
+  raises :class:`~qkdlab.errors.BadInput` with file, offset or field, and value. What files of a format do not say (a
+  tick, a reference period) are its keyword arguments;
 
-where `SIGNATURE` is empty or not enough, ``recognises(head, size, path) -> bool``: whether a file of `size` bytes
-that begins with `head` (its first :data:`HEAD_BYTES`) can be one of these, judged by what it holds; the ending of
-`path` may decide where the bytes fit two formats; and, where files can be written, ``SUFFIX`` (with ``OTHER_SUFFIXES``) and
-``write(path, blocks)``, and ``keep(recording)``: the settings of ``write`` that the recording it comes from decides.
-A format whose ``GENERAL`` is true steps back where another recognises a file that is not called by its ``SUFFIX`` (a
-table of numbers can be many things).
-What files of a format do not say (a tick, a reference period) are keyword arguments of its ``read``; where several files
-in a folder are one recording, ``read_folder(path)`` opens them.
+where `SIGNATURE` is empty or not enough,
+
+- ``recognises(head, size, path) -> bool``: whether a file of `size` bytes that begins with `head` (its first
+  :data:`HEAD_BYTES`) can be one of these, judged by what it holds; the ending of `path` may decide where the bytes fit two
+  formats. A format whose ``GENERAL`` is true steps back where another recognises a file that is not called by its
+  ``SUFFIX`` (a table of numbers can be many things);
+
+where files can be written,
+
+- ``SUFFIX`` (with ``OTHER_SUFFIXES``), and ``keep(recording)``: the settings of ``write`` that the recording it comes from
+  decides;
+- ``write(path, blocks) -> int``: writes an iterable of TimeTags, and says how many tags they were. `path` must not exist;
+  the file appears there when it is complete. A tag that does not fit is refused with file, field and value. Of a failure,
+  also one of `blocks`, no file is left;
+
+and where several files in a folder are one recording, ``read_folder(path)`` opens them.
 """
 
 import functools
 import pathlib
 
 from qkdlab.datasets import folder
+from qkdlab.datasets.blocks import opened
 from qkdlab.datasets.follow import follow
 from qkdlab.datasets.newfile import refuse_existing
 from qkdlab.datasets.recording import Recording, Tally
@@ -78,13 +88,8 @@ def _open_file(path, form=None, **settings):
 def _read_file(path, form=None, **settings):
     if path.is_fifo():                                   # it would wait for ever for somebody to write
         raise BadInput("this is a pipe; a file is expected, as it is read more than once", where=path)
-    try:
-        with path.open("rb") as file:
-            head, size = file.read(HEAD_BYTES), file.seek(0, 2)
-    except FileNotFoundError:
-        raise BadInput("no such file", where=path) from None
-    except OSError as error:
-        raise BadInput(error.strerror or str(error), where=path) from None
+    with opened(path) as file:
+        head, size = file.read(HEAD_BYTES), file.seek(0, 2)
     if not head:
         raise BadInput("the file is empty", where=path)
     if form is not None:

@@ -23,6 +23,7 @@ import pathlib
 import tomllib
 from dataclasses import dataclass, field
 
+from qkdlab.datasets.blocks import opened
 from qkdlab.datatypes import BASES, DistillSettings
 from qkdlab.errors import BadInput
 from qkdlab.settings import nearest
@@ -91,13 +92,8 @@ def read(path):
         Naming file, line and column, and the value.
     """
     path = pathlib.Path(path)
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
-    except FileNotFoundError:
-        raise BadInput("no such file", where=path) from None
-    except OSError as error:
-        raise BadInput(error.strerror or str(error), where=path) from None
+    with opened(path) as file:
+        raw = file.read(MOST_BYTES + 1)
     if not raw.strip():
         raise BadInput("the file is empty", where=path)
     if len(raw) > MOST_BYTES:

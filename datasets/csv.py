@@ -44,23 +44,10 @@ def recognises(head, size, path):
 
 
 def read(path, *, unit=None):
-    """Open a table of tags.
+    """Open a table of tags, as every ``read`` of :mod:`qkdlab.datasets`.
 
-    Parameters
-    ----------
-    path : path-like
-    unit : {"fs", "ps", "ns", "us", "ms", "s"}, optional
-        Of the times, where the column's name does not say it.
-
-    Returns
-    -------
-    Recording
-        ``warnings`` say what was assumed.
-
-    Raises
-    ------
-    BadInput
-        Naming file and line; for what is wrong behind the first lines, while the tags are read.
+    `unit` is as for :func:`qkdlab.datasets.columns.find`; ``warnings`` of the recording say what was assumed.
+    BadInput names file and line; for what is wrong behind the first lines, while the tags are read.
     """
     path = pathlib.Path(path)
     layout = _layout(path, unit)
@@ -243,24 +230,7 @@ class _MixedLines:
 
 
 def write(path, blocks):
-    """Write tags as text.
-
-    Parameters
-    ----------
-    path : path-like
-        Must not exist; the file appears there when it is complete.
-    blocks : iterable of TimeTags
-
-    Returns
-    -------
-    int
-        Number of tags.
-
-    Raises
-    ------
-    BadInput
-        Where the path exists. What `blocks` raises is passed on, and no file is left.
-    """
+    """Write tags as text, as every ``write`` of :mod:`qkdlab.datasets`."""
     tags = 0
     with new_file(path) as file:
         file.write(HEADER + b"\n")

@@ -7,6 +7,7 @@ modules, a list of input channels and the TTTR header, packed, little-endian.
 import os
 import pathlib
 
+from qkdlab.datasets.blocks import opened
 from qkdlab.datasets.picoquant import LAYOUTS, RecordStream, check_field, exact, promise, read_part
 from qkdlab.datasets.recording import Recording
 from qkdlab.errors import BadInput
@@ -33,22 +34,7 @@ RESULT = [("SyncRate", "i"), ("StopAfter", "i"), ("StopReason", "i"), ("ImgHdrSi
 
 
 def read(path):
-    """Open an .ht2 or .ht3 file.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    Recording
-        ``info["tags"]`` is the header.
-
-    Raises
-    ------
-    BadInput
-        Naming file, byte offset and field.
-    """
+    """Open an .ht2 or .ht3 file, as every ``read`` of :mod:`qkdlab.datasets`; ``info["tags"]`` is the header."""
     path = pathlib.Path(path)
     header, start = read_header(path)
     mode = header["MeasurementMode"]
@@ -68,13 +54,8 @@ def read(path):
 
 def read_header(path):
     """The header as a dict of the manual's names, and the byte offset behind it. Raises as :func:`read`."""
-    try:
-        with open(path, "rb") as file:
-            return _read_header(file, path)
-    except FileNotFoundError:
-        raise BadInput("no such file", where=path) from None
-    except OSError as error:
-        raise BadInput(error.strerror or str(error), where=path) from None
+    with opened(path) as file:
+        return _read_header(file, path)
 
 
 def _read_header(file, path):

@@ -25,23 +25,10 @@ COPY_BYTES = 1 << 22
 
 
 def read(path, *, unit=None):
-    """Open an archive of tags.
+    """Open an archive of tags, as every ``read`` of :mod:`qkdlab.datasets`.
 
-    Parameters
-    ----------
-    path : path-like
-    unit : {"fs", "ps", "ns", "us", "ms", "s"}, optional
-        Of the times, where the array's name does not say it.
-
-    Returns
-    -------
-    Recording
-        ``warnings`` say what was assumed.
-
-    Raises
-    ------
-    BadInput
-        Naming file, field and value.
+    `unit` is as for :func:`qkdlab.datasets.columns.find`; ``warnings`` of the recording say what was assumed.
+    BadInput names file, array and value.
     """
     path = pathlib.Path(path)
     with _opened(path, unit) as (columns, members):
@@ -108,24 +95,7 @@ class _Stream:
 
 
 def write(path, blocks):
-    """Write tags as an archive that ``np.load`` reads.
-
-    Parameters
-    ----------
-    path : path-like
-        Must not exist; the file appears there when it is complete.
-    blocks : iterable of TimeTags
-
-    Returns
-    -------
-    int
-        Number of tags.
-
-    Raises
-    ------
-    BadInput
-        Where the path exists. What `blocks` raises is passed on, and no file is left.
-    """
+    """Write tags as an archive that ``np.load`` reads, as every ``write`` of :mod:`qkdlab.datasets`."""
     with new_file(path) as file, contextlib.ExitStack() as stack:
         # The header of an array holds its length, which is known at the end only.
         bodies = {name: stack.enter_context(tempfile.TemporaryFile()) for name in FIELDS}

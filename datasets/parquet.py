@@ -34,23 +34,10 @@ def _library(path):
 
 
 def read(path, *, unit=None):
-    """Open a table of tags.
+    """Open a table of tags, as every ``read`` of :mod:`qkdlab.datasets`.
 
-    Parameters
-    ----------
-    path : path-like
-    unit : {"fs", "ps", "ns", "us", "ms", "s"}, optional
-        Of the times, where the column's name does not say it.
-
-    Returns
-    -------
-    Recording
-        ``warnings`` say what was assumed.
-
-    Raises
-    ------
-    BadInput
-        Naming file, column and value.
+    `unit` is as for :func:`qkdlab.datasets.columns.find`; ``warnings`` of the recording say what was assumed.
+    BadInput names file, column and value.
     """
     path = pathlib.Path(path)
     with _opened(path) as file:
@@ -148,25 +135,9 @@ def keep(recording):
 
 
 def write(path, blocks, *, tick_ps=1):
-    """Write a table of tags.
+    """Write a table of tags, as every ``write`` of :mod:`qkdlab.datasets`.
 
-    Parameters
-    ----------
-    path : path-like
-        Must not exist; the file appears there when it is complete.
-    blocks : iterable of TimeTags
-    tick_ps : float
-        Of the tagger; noted in the file.
-
-    Returns
-    -------
-    int
-        Number of tags.
-
-    Raises
-    ------
-    BadInput
-        Where the path exists, or pyarrow is not there. What `blocks` raises is passed on, and no file is left.
+    `tick_ps` (float) is that of the tagger; it is noted in the file. BadInput also where pyarrow is not there.
     """
     pyarrow, parquet = _library(path)
     fields = {"time_ps": pyarrow.int64(), "channel": pyarrow.uint8()}

@@ -15,6 +15,7 @@ import numpy as np
 
 import qkdlab
 from qkdlab import _ext
+from qkdlab.datasets.blocks import opened
 from qkdlab.datasets.newfile import new_file
 from qkdlab.datasets.picoquant import LAYOUTS, RecordStream, exact, promise
 from qkdlab.datasets.recording import Recording
@@ -43,22 +44,7 @@ SHORTEST_PS, LONGEST_TICK_PS, LONGEST_SYNC_PS, LONGEST_BIN_PS = 1e-3, 1e9, 1e12,
 
 
 def read(path):
-    """Open a PTU file.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    Recording
-        ``info["tags"]`` is the header.
-
-    Raises
-    ------
-    BadInput
-        Naming file, byte offset and tag.
-    """
+    """Open a PTU file, as every ``read`` of :mod:`qkdlab.datasets`; ``info["tags"]`` is the header."""
     path = pathlib.Path(path)
     tags, start = read_header(path)
     kind = _need(tags, "TTResultFormat_TTTRRecType", int, path)
@@ -104,17 +90,12 @@ def read_header(path):
     BadInput
         Naming file, byte offset and tag.
     """
-    try:
-        with open(path, "rb") as file:
-            if file.read(8) != SIGNATURE:
-                raise BadInput("not a PTU file: the magic PQTTTR is missing", where=f"{path}: byte 0")
-            if len(file.read(8)) < 8:
-                raise BadInput("the file ends inside the header", where=f"{path}: byte 8", field="version")
-            return _read_tags(file, os.path.getsize(path), path)
-    except FileNotFoundError:
-        raise BadInput("no such file", where=path) from None
-    except OSError as error:
-        raise BadInput(error.strerror or str(error), where=path) from None
+    with opened(path) as file:
+        if file.read(8) != SIGNATURE:
+            raise BadInput("not a PTU file: the magic PQTTTR is missing", where=f"{path}: byte 0")
+        if len(file.read(8)) < 8:
+            raise BadInput("the file ends inside the header", where=f"{path}: byte 8", field="version")
+        return _read_tags(file, os.path.getsize(path), path)
 
 
 def _read_tags(file, size, path):

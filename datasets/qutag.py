@@ -216,25 +216,9 @@ def keep(recording):
 
 
 def write(path, blocks, *, tick_ps=1):
-    """Write a binary file of 10 bytes a tag. The signature of its header is left 0.
+    """Write a binary file of 10 bytes a tag, as every ``write`` of :mod:`qkdlab.datasets`.
 
-    Parameters
-    ----------
-    path : path-like
-        Must not exist.
-    blocks : iterable of TimeTags
-    tick_ps : int, float or fractions.Fraction
-        Every time is a multiple of it.
-
-    Returns
-    -------
-    int
-        Number of tags.
-
-    Raises
-    ------
-    BadInput
-        Where the path exists or a tag does not fit, naming file, field and value; no file is left then.
+    The signature of its header is left 0. `tick_ps` is int, float or fractions.Fraction; every time is a multiple of it.
     """
     unit, tags, last = exact_tick(tick_ps), 0, 0
     with new_file(path) as file:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qkdlab.datasets.blocks import opened
 from qkdlab.datatypes import OtdrEvent, OtdrTrace
 from qkdlab.errors import BadInput
 
@@ -55,13 +56,8 @@ def read(path):
         Naming file, byte offset, field and value.
     """
     path = pathlib.Path(path)
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
-    except FileNotFoundError:
-        raise BadInput("no such file", where=path) from None
-    except OSError as error:
-        raise BadInput(error.strerror or str(error), where=path) from None
+    with opened(path) as file:
+        raw = file.read(MOST_BYTES + 1)
     if not raw:
         raise BadInput("the file is empty", where=path)
     if len(raw) > MOST_BYTES:

@@ -23,6 +23,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from qkdlab.datasets.blocks import opened
 from qkdlab.datasets.macrotime import MacroStream, Parts
 from qkdlab.datasets.picoquant import exact, promise
 from qkdlab.datasets.recording import Recording
@@ -68,13 +69,8 @@ def read(path):
         Naming file, byte offset and value.
     """
     path = pathlib.Path(path)
-    try:
-        with path.open("rb") as file:
-            raw = file.read(WORD)
-    except FileNotFoundError:
-        raise BadInput("no such file", where=path) from None
-    except OSError as error:
-        raise BadInput(error.strerror or str(error), where=path) from None
+    with opened(path) as file:
+        raw = file.read(WORD)
     if len(raw) < WORD:
         raise BadInput("the file ends inside the header" if raw else "the file is empty",
                        where=f"{path}: byte {len(raw)}", field="macro time unit")

@@ -18,10 +18,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from qkdlab.datasets.blocks import opened
 from qkdlab.datasets.macrotime import MacroStream, Parts
 from qkdlab.datasets.picoquant import check_field, exact, promise, read_part
 from qkdlab.datasets.recording import Recording
-from qkdlab.errors import BadInput
 
 __all__ = ["SIGNATURE", "read", "read_header"]
 
@@ -71,20 +71,15 @@ def read(path):
 
 def read_header(path):
     """The header as a dict, and the byte offset behind it. Raises as :func:`read`."""
-    try:
-        with open(path, "rb") as file:
-            header = read_part(file, path, IDENT)
-            check_field(path, header, "Ident", header["Ident"] == "TimeHarp 200", "not a TimeHarp 200 file")
-            version = header["FormatVersion"]
-            check_field(path, header, "FormatVersion", version in TEXT, "formats 5.0 and 6.0 are known")
-            header |= read_part(file, path, TEXT[version]) | read_part(file, path, NUMBERS)
-            check_field(path, header, "NumberOfBoards", header["NumberOfBoards"] == 1, "one board is expected")
-            header |= read_part(file, path, BOARD_NAME[version] + BOARD) | read_part(file, path, RESULT)
-            return _checked(header, path, file)
-    except FileNotFoundError:
-        raise BadInput("no such file", where=path) from None
-    except OSError as error:
-        raise BadInput(error.strerror or str(error), where=path) from None
+    with opened(path) as file:
+        header = read_part(file, path, IDENT)
+        check_field(path, header, "Ident", header["Ident"] == "TimeHarp 200", "not a TimeHarp 200 file")
+        version = header["FormatVersion"]
+        check_field(path, header, "FormatVersion", version in TEXT, "formats 5.0 and 6.0 are known")
+        header |= read_part(file, path, TEXT[version]) | read_part(file, path, NUMBERS)
+        check_field(path, header, "NumberOfBoards", header["NumberOfBoards"] == 1, "one board is expected")
+        header |= read_part(file, path, BOARD_NAME[version] + BOARD) | read_part(file, path, RESULT)
+        return _checked(header, path, file)
 
 
 def _checked(header, path, file):

@@ -45,5 +45,4 @@ class ExfoAttenuator(ScpiInstrument):
 
     def safe_state(self):
         """Shutter closed, full attenuation."""
-        self.shutter_open = False
-        self.attenuation_db = self.limits["attenuation_db"][1]
+        self.force(shutter_open=False, attenuation_db=self.own_limits["attenuation_db"][1])

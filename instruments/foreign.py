@@ -8,7 +8,7 @@ from qkdlab.instruments.errors import InstrumentDisconnected, InstrumentError, I
 from qkdlab.instruments.instrument import Instrument
 from qkdlab.instruments.parameters import parameter
 from qkdlab.instruments.transports import Held
-from qkdlab.settings import nearest
+from qkdlab.settings import checked, nearest
 
 __all__ = ["ForeignInstrument", "adapt", "driver_class"]
 
@@ -30,7 +30,7 @@ class ForeignInstrument(Instrument):
 
     def _open(self, session, timeout_s):
         def opening():
-            return self._guarded(lambda driver: type(self).ask_identity(driver)), self._finish
+            return self._guarded(type(self).ask_identity), self._finish
 
         return Held(self.address, session, opening)
 
@@ -70,9 +70,15 @@ class ForeignInstrument(Instrument):
         if self.transport.closed:
             raise InstrumentDisconnected("was closed: connect again", device=self.name)
 
+    def check(self):
+        """Ask the other's driver for the identity; one that broke is made anew."""
+        with self.transport.lock:
+            self._refuse_closed()
+            self._guarded(type(self).ask_identity)
+
     def safe_state(self):
         """What the mapping names as safe."""
-        self.set(**dict(self.dark))
+        self.force(**dict(self.dark))
 
 
 def adapt(address, kind, mapping, methods, safe, verbs, settings):
@@ -106,9 +112,13 @@ def adapt(address, kind, mapping, methods, safe, verbs, settings):
     for name in (*protocol.__annotations__, *(n for n in vars(protocol) if not n.startswith("_"))):
         if name not in members:
             raise BadInput(f"a {kind} must have it: say which attribute it is", where=address, field=name)
-    for name in safe:
-        if name not in mapping:
-            raise BadInput("not among the parameters", where=address, field=f"safe.{name}")
+    for name, value in safe.items():                     # now: not when the light must go off
+        if name not in mapping or members[name].set is None:
+            raise BadInput("not among the parameters that can be set", where=address, field=f"safe.{name}")
+        try:
+            checked(value, members[name].kind, f"safe.{name}", members[name].metadata())
+        except BadInput as error:
+            raise error.at(address) from None
     members |= {name: staticmethod(verb) for name, verb in verbs.items()}
     made = type(f"Foreign{kind}", (ForeignInstrument,), members | {"kinds": (protocol,), "dark": tuple(safe.items())})
     return made(address, **settings)

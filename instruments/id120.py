@@ -42,4 +42,4 @@ class Id120(Instrument):
 
     def safe_state(self):
         """No bias."""
-        self.bias_v = 0
+        self.force(bias_v=0.0)

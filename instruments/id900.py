@@ -6,18 +6,20 @@ stretch (sub-acquisition) ends, and in each the times restart at 0 (see :mod:`qk
 two lies a dead gap. What RAW outputs are linked to is left as it was set on the box.
 """
 
+import contextlib
 import json
 import re
 import threading
 import time
 
 from qkdlab.errors import BadInput
-from qkdlab.instruments.errors import DeviceError, InstrumentError
+from qkdlab.instruments.errors import DeviceError, InstrumentDisconnected, InstrumentError
 from qkdlab.instruments.instrument import Instrument
 from qkdlab.instruments.interfaces import TimeTagger
 from qkdlab.instruments.parameters import parameter
 from qkdlab.instruments.tag_streams import SubAcquisitions, joined
 from qkdlab.instruments.transports import Line, Message, PairStream, open_transport, scheme_host_port
+from qkdlab.instruments.transports.connections import TcpConnection
 
 __all__ = ["Id900", "connect"]
 
@@ -92,10 +94,19 @@ class Id900(Instrument):
 
     def _prepare(self):
         self.framing = Message() if str(self.address).startswith("zmq:") else Line()     # some firmware may take bare TCP
-        self._stopped = threading.Event()
+        self._stopped, self._unstopped = threading.Event(), []
 
     def tell(self, text):
         self.ask(text)                                   # every command is answered, if only by an empty message
+
+    def check(self):
+        """InstrumentError where the box does not answer or, without a word to it, nobody listens at the service."""
+        super().check()
+        _, host, port = scheme_host_port(self._target_address)
+        try:
+            TcpConnection(host, port, time.monotonic() + self.transport.timeout_s).close()
+        except InstrumentError as error:
+            raise InstrumentDisconnected(f"DataLinkTarget is gone: {error.why}", device=self._target_address) from None
 
     # --------------------------------------------------------------------------------------------------- recording
 
@@ -108,6 +119,7 @@ class Id900(Instrument):
         self._stopped.clear()
         self._streams, self._ids = {}, {}
         try:
+            self._stop_streams()
             for command in ("TRIG:ARM:MODE MANU", "ENAB ON", "STOP", "NUM INF"):
                 self.tell(f"REC:{command}")
             self.stretch_s = max(0.2, self.stretch_s)
@@ -119,6 +131,7 @@ class Id900(Instrument):
                 self._streams[n] = PairStream(host, port)
                 self._ids[n] = self._ask_target(f"start-stream --address {scheme_host_port(self.address)[1]} --channel {n}"
                                                 f" --stream-port {port}")["id"]
+                self._unstopped.append(self._ids[n])
                 self.tell(f"RAW{n}:SEND ON")
             self._errors = dict.fromkeys(self._channels, 0)
             self._recording = SubAcquisitions(self._channels, round(1e12 * self.stretch_s) + GAP_PS)
@@ -168,12 +181,16 @@ class Id900(Instrument):
         poller, inputs = zmq.Poller(), {}
         for n, stream in self._streams.items():
             poller.register(stream.socket, zmq.POLLIN)
+            poller.register(stream.broken, zmq.POLLIN)
             inputs[stream.socket] = n
         recording, heard, begun, stopped = self._recording, time.monotonic(), None, None
         while not recording.is_over():
             ready = poller.poll(20)
             now = time.monotonic()
             for socket, _ in ready:
+                if socket not in inputs:
+                    self._refuse_broken()
+                    continue
                 while (message := self._streams[inputs[socket]].receive()) is not None:
                     recording.add(inputs[socket], message)
                     if not recording.is_past(inputs[socket]):
@@ -194,6 +211,13 @@ class Id900(Instrument):
                     yield recording.take()
                     begun = None
 
+    def _refuse_broken(self):
+        """A service that was started anew knows nothing of our streams: they would be silent for ever."""
+        for n, stream in self._streams.items():
+            if stream.is_broken() and n in self._ids and not self._stopped.is_set():
+                raise InstrumentDisconnected(f"the stream of input {n} broke: is DataLinkTarget still running?",
+                                             device=self._target_address)
+
     def _with_losses(self, tags):
         errors = {n: int(self.ask(f"RAW{n}:ERRORS?")) for n in self._channels}
         lost = sum(errors[n] - self._errors[n] for n in self._channels)
@@ -202,17 +226,18 @@ class Id900(Instrument):
 
     def _end_streams(self):
         """Tell the service that no more is wanted; it sends the end of each stream."""
-        away = None
-        for n, number in list(self._ids.items()):
-            del self._ids[n]
-            self._ask_target(f"stop --id {number}")      # the service is another program: told also where the box is away
-            try:
-                if away is None:
-                    self.tell(f"RAW{n}:SEND OFF")
-            except InstrumentError as error:
-                away = error
-        if away is not None:
-            raise away
+        told, self._ids = list(self._ids), {}
+        try:
+            self._stop_streams()                         # the service is another program: told also where the box is away
+        finally:
+            for n in told:
+                self.tell(f"RAW{n}:SEND OFF")
+
+    def _stop_streams(self):
+        while self._unstopped:
+            with contextlib.suppress(DeviceError):       # it knows nothing of this one any more
+                self._ask_target(f"stop --id {self._unstopped[-1]}")
+            self._unstopped.pop()                             # those that it was not told of are told at the next start
 
     def _end(self):
         with self.transport.lock:                        # the reader of the tags and who closes the device both come here

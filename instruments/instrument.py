@@ -1,16 +1,23 @@
 """What all drivers share: opening, identity, snapshot, settings all at once, and the two ways to talk in lines of text."""
 
 import atexit
+import contextlib
 import dataclasses
+import os
+import signal
+import threading
 import time
 
 from qkdlab.errors import BadInput
 from qkdlab.instruments.errors import DeviceError, InstrumentDisconnected, InstrumentError, InstrumentTimeout
+from qkdlab.instruments.interfaces import Attenuator, IntensityModulator, OpticalSwitch, PulsedSource
 from qkdlab.instruments.parameters import parameter
 from qkdlab.instruments.transports import Line, open_transport
 from qkdlab.settings import Settings, nearest, setting
 
-__all__ = ["Instrument", "ScpiInstrument", "close_all"]
+__all__ = ["LIGHT", "Instrument", "ScpiInstrument", "close_all", "danger", "safe_when_terminated"]
+
+LIGHT = (PulsedSource, IntensityModulator, Attenuator, OpticalSwitch)       # made safe first, in this order
 
 _open = set()                    # held strongly: a laser that a notebook forgot is switched off all the same
 
@@ -39,12 +46,12 @@ class Instrument:
     address = name = ""
     simulated = False
     transport = None
-    limits = known = narrowed = None
+    limits = own_limits = known = narrowed = None
     _closed = False
 
     def __init__(self, address, *, session="", timeout_s=None, simulated=False, _line=None, **settings):
         self.address, self.name = address, f"{type(self).__name__} at {address}"
-        self.limits, self.known, self.narrowed = {}, {}, {}
+        self.limits, self.own_limits, self.known, self.narrowed = {}, {}, {}, {}
         self.places = self._places(settings)
         for name in settings:
             self._parameter(name)
@@ -119,8 +126,8 @@ class Instrument:
 
     def ask_limits(self):
         """Ask the device anew for the limits that it alone knows."""
-        limits = {p.name: p.ask_limits(self) for p in self.parameters().values()}
-        self.limits = {name: _inside(span, self.narrowed.get(name)) for name, span in limits.items()}
+        self.own_limits = {p.name: p.ask_limits(self) for p in self.parameters().values()}
+        self.limits = {name: _inside(span, self.narrowed.get(name)) for name, span in self.own_limits.items()}
 
     def narrow(self, **spans):
         """Allow less than the device does: ``laser.narrow(current_a=(0, 0.08))``. Lasts as long as this object.
@@ -195,21 +202,32 @@ class Instrument:
                     broken = str(error)
         return record
 
+    def check(self):
+        """Ask the device who it is; InstrumentError where it does not answer."""
+        self._identify(self.transport)
+
     def safe_state(self):
         """Bring the device where it does no harm. Drivers of what can do harm override it."""
 
+    def force(self, **values):
+        """Set each of these: also where one before it failed (raised in the end), and whatever :meth:`narrow` says."""
+        with contextlib.ExitStack() as stack:
+            for name, value in reversed(values.items()):
+                stack.callback(self._parameter(name).write, self, value)
+
     def close(self):
         """Safe state, as far as the device still listens, then let it go. Safe to call twice."""
-        _open.discard(self)
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            self.safe_state()
-        except InstrumentError:
-            pass                                         # it is gone: there is nobody to tell
-        finally:
-            self.transport.close()
+        with self.transport.lock:                        # nobody puts the light on between the two
+            _open.discard(self)
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                self.safe_state()
+            except InstrumentError:
+                pass                                     # it is gone: there is nobody to tell
+            finally:
+                self.transport.close()
 
     def __enter__(self):
         return self
@@ -241,9 +259,34 @@ class Instrument:
 
 @atexit.register
 def close_all():
-    """Bring every device that this process holds to its safe state and let it go; done at the end of the process too."""
-    for device in list(_open):
-        device.close()
+    """Bring every device that this process holds to its safe state and let it go, what gives light first; done at the end
+    of the process too."""
+    for device in sorted(_open, key=danger):
+        with contextlib.suppress(InstrumentError, OSError):          # one that fails does not keep the others from it
+            device.close()
+
+
+def danger(device):
+    """Order in which devices are made safe: what gives light or lets it through, then the others."""
+    return next((i for i, kind in enumerate(LIGHT) if kind in device.kinds), len(LIGHT))
+
+
+def safe_when_terminated():
+    """On SIGTERM (a notebook's kernel is shut down) and SIGHUP (the terminal is closed) all devices go to their safe state
+    before the process ends.
+
+    Does nothing outside of the main thread, or where the program handles the signal itself: then the exit does it.
+    """
+    for name in ("SIGTERM", "SIGHUP"):                   # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number and threading.current_thread() is threading.main_thread() and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _end)
+
+
+def _end(number, frame):
+    close_all()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _inside(span, narrowed):

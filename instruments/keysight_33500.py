@@ -67,4 +67,4 @@ class Keysight33500(ScpiInstrument):
 
     def safe_state(self):
         """Output off."""
-        self.output = False
+        self.force(output=False)

@@ -30,5 +30,4 @@ class KeysightAttenuator(ScpiInstrument):
 
     def safe_state(self):
         """Shutter closed, full attenuation."""
-        self.shutter_open = False
-        self.attenuation_db = self.limits["attenuation_db"][1]
+        self.force(shutter_open=False, attenuation_db=self.own_limits["attenuation_db"][1])

@@ -75,4 +75,4 @@ class KoheronLaser(Instrument):
 
     def safe_state(self):
         """No light; the cooler goes on."""
-        self.emission = False
+        self.force(emission=False)

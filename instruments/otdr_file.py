@@ -29,6 +29,9 @@ class OtdrFile(Instrument):
 
         return Held("", session, opening)                # a file can be read by many
 
+    def check(self):
+        """A file does not go away."""
+
     def trace(self):
         """The trace as an OtdrTrace (see the reader ``sor`` on the menu of formats)."""
         return Registry("qkdlab.datasets", need="read").get("sor").read(self.address)

@@ -104,7 +104,10 @@ class parameter:  # noqa: N801  (reads as a word of the declaration, like `prope
             raise BadInput("can only be read", where=device.name, field=self.name, value=value)
         meta = self.metadata(device)
         try:
-            return checked(value, self.kind, self.name, meta)
+            value = checked(value, self.kind, self.name, meta)
+            if self.kind is int and abs(value) >= 1 << 63:
+                raise BadInput("no device counts so far", field=self.name)
+            return value
         except BadInput as error:
             low, high = meta["low"], meta["high"]
             span = "" if low is None or high is None else f"; {low:g} to {high:g} {self.unit}".rstrip()
@@ -161,7 +164,7 @@ class parameter:  # noqa: N801  (reads as a word of the declaration, like `prope
                 raise ValueError
             if self.kind is str:
                 return str(raw).strip()
-            number = float(raw) / self.scale
+            number = float(raw) if self.scale == 1 else float(f"{float(raw) / self.scale:.12g}")    # 1550, not 1549.9999
             if not math.isfinite(number) or abs(number) >= 9.9e37:      # SCPI writes 9.9e37 for infinity, 9.91e37 for NaN
                 raise ValueError
             if self.kind is int and number != int(number):

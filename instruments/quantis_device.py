@@ -32,18 +32,32 @@ class QuantisDevice(Instrument):
         super().__init__(address, simulated=simulated or not _is_character_device(path), **settings)
 
     def _open(self, session, timeout_s):
-        path = str(self.address).removeprefix("file://")
+        self._path, self._health = str(self.address).removeprefix("file://"), HealthTest()
 
         def opening():
-            try:
-                self._file = open(path, "rb", buffering=0)      # noqa: SIM115  (open as long as the device is held)
-            except OSError as error:
-                raise InstrumentDisconnected(f"{error.strerror}: is the card in, is its module loaded?",
-                                             device=path) from None
-            return f"ID Quantique,Quantis,{path}", self._file.close
+            self._reopen()
+            return f"ID Quantique,Quantis,{self._path}", lambda: self._file.close()
 
-        self._health = HealthTest()
         return Held(self.address, session, opening)
+
+    def _reopen(self):
+        try:
+            self._file = open(self._path, "rb", buffering=0)    # noqa: SIM115  (open as long as the device is held)
+        except OSError as error:
+            raise InstrumentDisconnected(f"{error.strerror}: is the card in, is its module loaded?",
+                                         device=self.name) from None
+
+    def check(self):
+        """InstrumentDisconnected where the card is gone."""
+        with self.transport.lock:
+            self._refuse_closed()
+            if self._file.closed or not os.path.exists(self._path):
+                self._file.close()
+                self._reopen()
+
+    def _refuse_closed(self):
+        if self.transport.closed:
+            raise InstrumentDisconnected("was closed: connect again", device=self.name)
 
     def read(self, n_bytes):
         """Exactly `n_bytes` fresh bytes that passed the health tests, else DeviceError."""
@@ -51,13 +65,13 @@ class QuantisDevice(Instrument):
             raise BadInput("a number of bytes is expected", where=self.name, field="n_bytes", value=n_bytes)
         pieces, left = [], n_bytes
         with self.transport.lock:
-            if self.transport.closed:
-                raise InstrumentDisconnected("was closed: connect again", device=self.name)
+            self.check()
             while left:
                 try:
                     piece = self._file.read(min(left, 1 << 20))
                 except OSError as error:
-                    raise DeviceError(error.strerror or str(error), device=self.name) from None
+                    self._file.close()                   # a card that comes back is another file
+                    raise InstrumentDisconnected(error.strerror or str(error), device=self.name) from None
                 if not piece:
                     raise DeviceError(f"ended {left} bytes short", device=self.name)
                 pieces.append(self._health.check(piece, self.name))

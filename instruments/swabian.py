@@ -4,6 +4,7 @@ Modelled on the maker's stream of tags: times in ps, inputs (negative: falling e
 2 and 3 begin and end of an overflow, 4 missed). The meaning of these numbers is from memory of the maker's pages.
 """
 
+import contextlib
 import threading
 
 import numpy as np
@@ -52,11 +53,11 @@ def _settings_of(channels):
     found = {}
     for n in sorted({abs(n) for n in channels}):
         found[f"threshold_{n}_v"] = parameter(
-            get=lambda device, n=n: device._tagger.getTriggerLevel(n), unit="V", low=-2.5, high=2.5,
-            set=lambda device, volts, n=n: device._tagger.setTriggerLevel(n, volts), help=f"level of a click at input {n}")
+            get=lambda device, n=n: device.call("getTriggerLevel", n), unit="V", low=-2.5, high=2.5,
+            set=lambda device, volts, n=n: device.call("setTriggerLevel", n, volts), help=f"level of a click at input {n}")
         found[f"dead_time_{n}_ps"] = parameter(
-            int, get=lambda device, n=n: device._tagger.getDeadtime(n), unit="ps", low=0,
-            set=lambda device, ps, n=n: device._tagger.setDeadtime(n, ps), help=f"time without a second click at input {n}")
+            int, get=lambda device, n=n: device.call("getDeadtime", n), unit="ps", low=0,
+            set=lambda device, ps, n=n: device.call("setDeadtime", n, ps), help=f"time without a second click at input {n}")
     return found
 
 
@@ -64,44 +65,80 @@ class Swabian(Instrument):
     """A time tagger; the class of each has the settings of its inputs."""
 
     kinds = (TimeTagger,)
-    _library, _channels, _tagger, _stream, _stopped = None, (), None, None, None
+    _library, _channels, _serial, _tagger, _stream, _stopped = None, (), "", None, None, None
 
     def _open(self, session, timeout_s):
-        serial = self.address.partition("://")[2]
+        self._serial = self.address.partition("://")[2]
 
         def opening():
-            try:
-                self._tagger = self._library.createTimeTagger(*([serial] if serial else []))
-            except RuntimeError as error:
-                raise InstrumentDisconnected(f"{error}: is it plugged in, is no other program using it?",
-                                             device=self.address) from None
-            model = self._tagger.getModel() if hasattr(self._tagger, "getModel") else "Time Tagger"
-            return f"Swabian,{model},{self._tagger.getSerial()}", lambda: self._library.freeTimeTagger(self._tagger)
+            tagger = self._guarded(self._found)
+            self._serial = self._guarded(tagger.getSerial)
+            model = self._guarded(tagger.getModel) if hasattr(tagger, "getModel") else "Time Tagger"
+            return f"Swabian,{model},{self._serial}", self._free
 
         self._stopped = threading.Event()
         return Held(self.address, session, opening)
 
+    # The library has no words for a tagger that was unplugged: its objects raise RuntimeError from then on.
+
+    def _guarded(self, verb, *arguments):
+        try:
+            return verb(*arguments)
+        except RuntimeError as error:
+            self._free()
+            raise InstrumentDisconnected(f"{error}: is it plugged in, is no other program using it?",
+                                         device=self.name) from None
+
+    def _found(self):
+        """The library's tagger; one that was lost is looked for anew, and set as it was."""
+        if self._tagger is None:
+            self._tagger = self._library.createTimeTagger(*([self._serial] if self._serial else []))
+            for name, (value, _) in list(self.known.items()):
+                self._parameter(name).set(self, value)
+        return self._tagger
+
+    def _free(self):
+        tagger, self._tagger = self._tagger, None
+        if tagger is not None:
+            with contextlib.suppress(RuntimeError):
+                self._library.freeTimeTagger(tagger)
+
+    def call(self, verb, *arguments):
+        """A verb of the library's tagger; InstrumentDisconnected where it is gone."""
+        with self.transport.lock:
+            if self.transport.closed:
+                raise InstrumentDisconnected("was closed: connect again", device=self.name)
+            return self._guarded(lambda: getattr(self._found(), verb)(*arguments))
+
+    def check(self):
+        """InstrumentDisconnected where it is gone; one that is back is set as it was."""
+        self.call("getSerial")
+
     def start(self):
         """Begin to record."""
         self._stopped.clear()
-        self._stream = self._library.TimeTagStream(self._tagger, BUFFER_TAGS, list(self._channels))
+        with self.transport.lock:
+            self.check()
+            self._stream = self._guarded(self._library.TimeTagStream, self._tagger, BUFFER_TAGS, list(self._channels))
 
     def blocks(self, block_seconds):
         """TimeTags of about `block_seconds` each, until `stop`; ``lost`` counts the clicks that the device missed."""
-        if self._stream is None:
+        stream = self._stream
+        if stream is None:
             raise BadInput("the tagger was not started: call start() first", where=self.name)
         while not self._stopped.is_set():
             taken, waited = [], 0.0
             while waited < block_seconds and not self._stopped.wait(min(POLL_S, block_seconds - waited)):
                 waited += POLL_S
-                taken.append(self._take())               # often, so that the library's buffer does not run over
-            taken.append(self._take())
+                taken.append(self._take(stream))         # often, so that the library's buffer does not run over
+            taken.append(self._take(stream))
             yield TimeTags(np.concatenate([t for t, _, _ in taken]), np.concatenate([c for _, c, _ in taken]),
                            sum(lost for _, _, lost in taken))
 
-    def _take(self):
+    def _take(self, stream):
         """(times, inputs, lost) of what has come since the last time."""
-        data = self._stream.getData()
+        with self.transport.lock:
+            data = self._guarded(stream.getData)
         times, inputs, kinds = (np.asarray(a) for a in (data.getTimestamps(), data.getChannels(), data.getEventTypes()))
         lost = int(np.asarray(data.getMissedEvents())[kinds == 4].sum()) + int((kinds == 1).sum())
         if not (kinds == 0).all():
@@ -115,6 +152,6 @@ class Swabian(Instrument):
     def safe_state(self):
         """The recording ends."""
         self.stop()
-        if self._stream is not None:
-            self._stream.stop()
-            self._stream = None
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            self._guarded(stream.stop)

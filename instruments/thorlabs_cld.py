@@ -38,4 +38,4 @@ class ThorlabsCld(ScpiInstrument):
 
     def safe_state(self):
         """No light; the cooler goes on."""
-        self.emission = False
+        self.force(emission=False)

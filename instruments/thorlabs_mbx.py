@@ -59,4 +59,4 @@ class ThorlabsMbx(Instrument):
 
     def safe_state(self):
         """Full attenuation."""
-        self.attenuation_db = self.limits["attenuation_db"][1]
+        self.force(attenuator_mode="attenuation", attenuation_db=self.own_limits["attenuation_db"][1])

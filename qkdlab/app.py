@@ -1,16 +1,13 @@
 """``qkdlab app``: a page without any code in sight, in the browser, on this machine only."""
 
-import contextlib
 import importlib.resources
 import pathlib
 import secrets
 import shutil
-import sys
 import tempfile
-import webbrowser
 
 from .errors import BadInput
-from .serving import checked_port, ended_by_sigterm, process, wait_until_up
+from .serving import checked_port, process, serve
 from .settings import nearest
 
 __all__ = ["app_names", "open_app"]
@@ -51,18 +48,11 @@ def open_app(name="replay", port=None, browser=True, folder=None):
     if not folder.is_dir():
         raise BadInput("no such folder", where=folder)
     port, token = checked_port(port), secrets.token_hex(24)
-    address = f"http://127.0.0.1:{port}/?token={token}"
     with tempfile.TemporaryDirectory(prefix="qkdlab-app-") as place:
         page = shutil.copy(_shipped()[name], pathlib.Path(place) / f"{name}.ipynb")
-        environment = {"QKDLAB_DATA": str(folder)}
-        with contextlib.suppress(KeyboardInterrupt), ended_by_sigterm(), process(
-                "voila", [str(page), *_options(port, token)], folder, environment) as server:
-            wait_until_up(server, f"http://127.0.0.1:{port}/voila/static/voila.js", token)
-            print(address, flush=True)
-            print(f"The app '{name}' looks for recordings in {folder}; stop it with Ctrl-C.", file=sys.stderr, flush=True)
-            if browser:
-                webbrowser.open(address)
-            server.wait()
+        starting = process("voila", [str(page), *_options(port, token)], folder, {"QKDLAB_DATA": str(folder)})
+        serve(starting, "", ready="voila/static/voila.js", port=port, token=token, browser=browser,
+              words=f"The app '{name}' looks for recordings in {folder}")
 
 
 def _options(port, token):

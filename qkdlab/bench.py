@@ -10,33 +10,30 @@
     lab.close()                          # no light, shutters closed
 
 Laser-safe: the devices are brought to their safe state when the bench is closed, when a session ends or breaks, and when
-the process ends, by SIGTERM too.
+the process ends, by SIGTERM or SIGHUP too.
 """
 
 import contextlib
 import hashlib
-import os
 import pathlib
-import signal
 import socket
 import threading
 import time
 import weakref
 
 from . import bench_file, instruments, simulation
-from .calibration.store import bench_blockers
+from .calibration.store import bench_blockers, bench_calibrations
 from .choices import load_choices
 from .datasets.recorder import RunWriter
 from .errors import BadInput
 from .instruments.errors import InstrumentError, InstrumentInUse
-from .instruments.interfaces import Attenuator, IntensityModulator, OpticalSwitch, PulsedSource, TimeTagger
+from .instruments.instrument import LIGHT, danger, safe_when_terminated
+from .instruments.interfaces import TimeTagger
 from .live import LiveLink
 from .session import Session
 from .settings import nearest, to_table
 
 __all__ = ["Bench", "open"]
-
-LIGHT = (PulsedSource, IntensityModulator, Attenuator, OpticalSwitch)       # made safe first, in this order
 
 
 def open(path=None, *, simulate=None, session="", seed=None, blockers=()):  # noqa: A001  (reads as bench.open)
@@ -220,9 +217,18 @@ class Bench:
         late = {"error": f"no answer within {timeout_s:g} s"}
         return {name: dict(found.get(name, late)) for name in self.devices}
 
-    def prepare(self):
-        """Set the devices as the file's ``session`` tables say (light on), and wait until they have settled."""
+    def prepare(self, returned=()):
+        """Set the devices as the file's ``session`` tables say (light on), and wait until they have settled.
+
+        Parameters
+        ----------
+        returned : collection of str
+            Devices that were away. Their power may have been cut: what the file sets at the opening is set again.
+        """
         for name, device in reversed(list(self.devices.items())):        # the laser, named first, comes on last
+            if name in returned:
+                device.ask_limits()
+                device.set(**self.file.extras[name]["settings"])
             device.set(**self.file.extras[name]["session"])
         settle_s = self.file.tables["session"].settle_s
         if self.simulated and not self.world.clock.speed:
@@ -239,7 +245,7 @@ class Bench:
             Devices that could not be told, and why.
         """
         failed = {}
-        for name, device in sorted(self.devices.items(), key=lambda item: _danger(item[1])):
+        for name, device in sorted(self.devices.items(), key=lambda item: danger(item[1])):
             try:
                 device.safe_state()
             except (InstrumentError, BadInput) as error:
@@ -248,8 +254,8 @@ class Bench:
 
     def dark(self):
         """Safe state of what gives light or lets it through: the end of a session, or a pause."""
-        for device in sorted(self.devices.values(), key=_danger):
-            if _danger(device) < len(LIGHT):
+        for device in sorted(self.devices.values(), key=danger):
+            if danger(device) < len(LIGHT):
                 with contextlib.suppress(InstrumentError, BadInput):
                     device.safe_state()
 
@@ -263,7 +269,7 @@ class Bench:
         for session in self._sessions:
             if session.running:
                 session.wait(10)                         # it closes its archive; then the devices are let go
-        for device in sorted(self.devices.values(), key=_danger):
+        for device in sorted(self.devices.values(), key=danger):
             with contextlib.suppress(InstrumentError, BadInput):
                 device.close()
         self._stack.close()
@@ -334,7 +340,7 @@ class Bench:
         link = LiveLink(self.choices(), tables["receiver"], self.tagger, distill=tables["distill"], devices=self.devices,
                         prepare=self.prepare, rest=self.dark, watch_s=tables["session"].watch_s,
                         record=None if archive is None else lambda: self._writer(archive, words),
-                        finish=lambda writer: writer and writer.snapshot_end(self.snapshot()))
+                        finish=self._finish)
         link.simulated = bool(self.simulated or link.simulated)
         if self.world is not None:
             link.expected_gains = self.world.link.expected_gains
@@ -343,9 +349,7 @@ class Bench:
     def _writer(self, path, words):
         tables, stored = self.file.tables, self.file.tables["choices"]
         provenance = {"bench": self.file.text, "bench_sha256": hashlib.sha256(self.file.text.encode()).hexdigest(),
-                      "devices": self.identities(), "calibrations": {
-                          "needed": list(tables["calibrations"].needed), **{name: list(entry.calibrations)
-                                                                            for name, entry in self.file.devices.items()}}}
+                      "devices": self.identities(), "calibrations": bench_calibrations(self.file)}
         if self.world is not None:
             provenance |= {"seed": self._seed, "simulation": {n: to_table(tables[n]) for n in simulation.SECTIONS}}
         if stored.file is not None:
@@ -355,6 +359,14 @@ class Bench:
         return RunWriter(path, source=tables["source"], sync=tables["synchronisation"], receiver=tables["receiver"],
                          distill=tables["distill"], simulated=self.simulated, provenance=provenance,
                          choices=self.choices() if self.simulated else None, snapshot=self.snapshot(), **words)
+
+    def _finish(self, writer):
+        """What is to be known at the end of a run: all settings, and the calibrations, where one was made meanwhile."""
+        if writer is not None:
+            writer.snapshot_end(self.snapshot())
+            with contextlib.suppress(BadInput):          # a store that was tampered with meanwhile: the blocker says so
+                if found := bench_calibrations(self.file):
+                    writer.log("calibrations at the end", **found)
 
     def session(self, distill=None, *, archive=None, words=None, **options):
         """A live session: the same code as for recordings.
@@ -375,11 +387,6 @@ class Bench:
         return session
 
 
-def _danger(device):
-    """Order in which devices are made safe."""
-    return next((i for i, kind in enumerate(LIGHT) if kind in device.kinds), len(LIGHT))
-
-
 def _free_ports(n):
     """The first of `n` neighbouring ports that are free on loopback now."""
     for _ in range(100):
@@ -392,20 +399,3 @@ def _free_ports(n):
             except (OSError, OverflowError):
                 continue
     raise InstrumentError("no free ports for the streams of a simulated tagger")
-
-
-# -------------------------------------------------------------------------------------------------- end of the process
-
-def safe_when_terminated():
-    """On SIGTERM (a notebook's kernel is shut down) all devices go to their safe state before the process ends.
-
-    Does nothing outside of the main thread, or where the program handles SIGTERM itself: then the exit does it.
-    """
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _end)
-
-
-def _end(number, frame):
-    instruments.close_all()
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)

@@ -17,7 +17,6 @@ import dataclasses
 import importlib.resources
 import inspect
 import pathlib
-import tomllib
 import types
 import typing
 
@@ -25,7 +24,7 @@ from . import instruments, simulation
 from .datatypes import DistillSettings
 from .errors import BadInput
 from .instruments.instrument import Instrument
-from .settings import Settings, from_table, nearest, setting
+from .settings import Settings, from_table, load_toml, nearest, setting
 from .store import ChoicesSettings
 
 __all__ = ["BenchFile", "CalibrationSettings", "DeviceSettings", "SessionSettings", "SimulationSettings", "read", "schema",
@@ -116,15 +115,7 @@ def read(path=None):
         Naming the file, the table, the key and the nearest that is known.
     """
     path = shipped() if path is None else pathlib.Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = tomllib.loads(text)
-    except FileNotFoundError:
-        raise BadInput("no such file", where=path) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"not valid TOML: {error}", where=path) from None
-    except OSError as error:
-        raise BadInput(error.strerror or str(error), where=path) from None
+    text, document = load_toml(path)
     known = ("simulate", "devices", *SECTIONS)
     for name, value in document.items():
         if name not in known:

@@ -3,12 +3,14 @@
 import math
 from html import escape
 
+from .palette import PALETTE
+from .svg import document, line, text
+
 __all__ = ["line_chart"]
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 440, 90, 190, 40, 60
-INK, RULE = "#222222", "#d5d5d5"
-# Okabe and Ito's colours, which people with any colour vision tell apart.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+COLOURS = (*(PALETTE[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky")), "#000000")
+DASHES = ("none", "7 4", "2 3", "9 3 2 3")       # the second channel, for a print in black
 
 
 def line_chart(lines, *, title="", x_label="", y_label="", log_y=False):
@@ -30,43 +32,45 @@ def line_chart(lines, *, title="", x_label="", y_label="", log_y=False):
              for name, points in lines.items()}
     xs = [x for points in lines.values() for x, _ in points]
     ys = [y for points in lines.values() for _, y in points if y is not None]
-    parts = [_text(LEFT, 22, title, size=15, weight="bold")]
+    parts = [text(LEFT, 22, title, size=15, weight="bold")]
     if not xs or not ys:
-        parts.append(_text(LEFT, HEIGHT / 2, "nothing to show: no point has a value", size=13))
-        return _document(parts)
+        parts.append(text(LEFT, HEIGHT / 2, "nothing to show: no point has a value", size=13))
+        return document(parts, WIDTH, HEIGHT, title)
     y_of, y_ticks = (_log_axis if log_y else _axis)(min(ys), max(ys), HEIGHT - BOTTOM, TOP)
     x_of, x_ticks = _axis(min(xs), max(xs), LEFT, WIDTH - RIGHT, tight=True)
     for tick in y_ticks:
-        parts.append(_line(LEFT, y_of(tick), WIDTH - RIGHT, y_of(tick)))
-        parts.append(_text(LEFT - 8, y_of(tick) + 4, f"{tick:g}", size=11, anchor="end"))
+        parts.append(line(LEFT, y_of(tick), WIDTH - RIGHT, y_of(tick)))
+        parts.append(text(LEFT - 8, y_of(tick) + 4, _power_of_ten(tick) if log_y else f"{tick:g}", size=12, anchor="end"))
     for tick in x_ticks:
-        parts.append(_line(x_of(tick), TOP, x_of(tick), HEIGHT - BOTTOM))
-        parts.append(_text(x_of(tick), HEIGHT - BOTTOM + 18, f"{tick:g}", size=11, anchor="middle"))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 16, x_label, size=12, anchor="middle"))
+        parts.append(line(x_of(tick), TOP, x_of(tick), HEIGHT - BOTTOM))
+        parts.append(text(x_of(tick), HEIGHT - BOTTOM + 18, f"{tick:g}", size=12, anchor="middle"))
+    parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 16, x_label, size=13, anchor="middle"))
     parts.append(f'<g transform="translate(20 {(TOP + HEIGHT - BOTTOM) / 2:.1f}) rotate(-90)">'
-                 + _text(0, 0, y_label, size=12, anchor="middle") + "</g>")
+                 + text(0, 0, y_label, size=13, anchor="middle") + "</g>")
     for i, (name, points) in enumerate(lines.items()):
-        parts += _drawn(name, sorted(points, key=lambda p: p[0]), COLOURS[i % len(COLOURS)], i, x_of, y_of)
-    return _document(parts)
+        parts += _drawn(name, sorted(points, key=lambda p: p[0]), i, x_of, y_of)
+    return document(parts, WIDTH, HEIGHT, title)
 
 
-def _drawn(name, points, colour, index, x_of, y_of):
+def _drawn(name, points, index, x_of, y_of):
     """One line with its points and its name in the legend."""
+    colour, dash = COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)]
+    stroke = f'fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"'
     parts, run = [], []
     for x, y in [*points, (0, None)]:
         if y is not None:
             run.append(f"{x_of(x):.1f},{y_of(y):.1f}")
         elif run:
-            parts.append(f'<polyline points="{" ".join(run)}" fill="none" stroke="{colour}" stroke-width="2"/>')
+            parts.append(f'<polyline points="{" ".join(run)}" {stroke}/>')
             run = []
     for x, y in points:
         if y is not None:
             parts.append(f'<circle cx="{x_of(x):.1f}" cy="{y_of(y):.1f}" r="3.5" fill="{colour}"><title>'
                          f'{escape(f"{name}: {x:g}, {y:g}")}</title></circle>')
-    at = TOP + 16 * index + 10
+    at, left = TOP + 18 * index + 10, WIDTH - RIGHT + 10
     if name:
-        parts.append(f'<rect x="{WIDTH - RIGHT + 14}" y="{at - 9}" width="10" height="10" fill="{colour}"/>')
-        parts.append(_text(WIDTH - RIGHT + 30, at, name, size=11))
+        parts.append(f'<path d="M{left} {at - 4}h24" {stroke}/>')
+        parts.append(text(left + 30, at, name, size=12))
     return parts
 
 
@@ -92,15 +96,5 @@ def _log_axis(low, high, start, stop):
     return (lambda v: start + (stop - start) * (math.log10(v) - first) / (last - first)), ticks
 
 
-def _document(parts):
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
-            'font-family="sans-serif">\n<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n")
-
-
-def _line(x1, y1, x2, y2):
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{RULE}"/>'
-
-
-def _text(x, y, text, *, size, anchor="start", weight="normal"):
-    return (f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" font-weight="{weight}" fill="{INK}">'
-            f'{escape(str(text))}</text>')
+def _power_of_ten(value):
+    return f"10{str(round(math.log10(value))).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"

@@ -157,11 +157,16 @@ class LocalChannel(ClassicalChannel):
 
 
 class SocketChannel(ClassicalChannel):
-    """One end over a connected stream socket: two processes, or two hosts."""
+    """One end over a connected stream socket: two processes, or two hosts.
+
+    Attributes
+    ----------
+    connection : socket.socket
+    """
 
     def __init__(self, connection):
         super().__init__()
-        self._socket = connection
+        self.connection = connection
         if connection.family in (socket.AF_INET, socket.AF_INET6):
             # Cascade is a ping-pong of small messages.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -170,7 +175,7 @@ class SocketChannel(ClassicalChannel):
     def _write(self, data):
         self._check()
         try:
-            self._socket.sendall(data)
+            self.connection.sendall(data)
         except ConnectionError as error:
             raise ChannelClosed(f"the other party closed the classical channel ({error.strerror})") from error
 
@@ -190,4 +195,4 @@ class SocketChannel(ClassicalChannel):
 
     def close(self):
         self._reader.close()
-        self._socket.close()
+        self.connection.close()

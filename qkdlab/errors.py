@@ -1,6 +1,6 @@
 """What can go wrong, in words that name the place and the fix."""
 
-__all__ = ["BadInput", "NoKey"]
+__all__ = ["BadInput"]
 
 
 class BadInput(ValueError):
@@ -27,10 +27,6 @@ class BadInput(ValueError):
     def at(self, where):
         """The same complaint, placed in a file."""
         return BadInput(self.why, where=where, field=self.field, value=self.value)
-
-
-class NoKey(Exception):
-    """A block that gives no key: the reason in plain words. Raised inside a step, reported by the session."""
 
 
 def _short(value):

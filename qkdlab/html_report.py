@@ -11,6 +11,12 @@ from .verdict import compared, judged
 __all__ = ["page", "write"]
 
 SHOWN = ("qber", "key_length", "rates", "gains", "bounds", "arrivals")
+VERDICT_STYLE = """<style>
+.verdict { border: 1px solid var(--jp-border-color2, #ccc); border-left: 8px solid #808080; border-radius: 4px;
+  padding: 8px 16px; background: var(--jp-layout-color1, #fff); line-height: 1.45; margin: 0 0 10px; }
+.verdict.key { border-left-color: #009E73; } .verdict.no { border-left-color: #D55E00; }
+.verdict p { margin: 4px 0; } .verdict ul { margin: 4px 0; } .verdict p.headline { font-size: 18px; font-weight: 600; }
+</style>"""
 SIGNS = {"key": "&#10003;", "no key": "&#10007;", "failed": "&#9888;"}
 
 STYLE = """
@@ -18,9 +24,6 @@ body { font: 15px/1.5 system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Ar
   max-width: 1020px; margin: 24px auto; padding: 0 20px; }
 h1 { font-size: 22px; margin: 0 0 2px; } h2 { font-size: 17px; margin: 26px 0 8px; }
 .sub { color: #555; margin: 0 0 16px; }
-.verdict { border: 1px solid #ccc; border-left: 8px solid #808080; border-radius: 4px; padding: 10px 18px; }
-.verdict.key { border-left-color: #009E73; } .verdict.no { border-left-color: #D55E00; }
-.verdict p { margin: 4px 0; } .verdict .headline { font-size: 19px; font-weight: 600; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(400px, 1fr)); gap: 10px 20px; }
 .figures figure { margin: 0; } .figures svg { width: 100%; height: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
@@ -90,7 +93,7 @@ def write(path, *arguments, **options):
 def verdict_html(verdict):
     """A verdict as an HTML block: sign, headline, reasons, what to look at next."""
     kind = verdict.outcome.split()[0]
-    parts = [f'<div class="verdict {kind}" role="status">',
+    parts = [VERDICT_STYLE, f'<div class="verdict {kind}" role="status">',
              f'<p class="headline"><span aria-hidden="true">{SIGNS[verdict.outcome]}</span> '
              f"{html.escape(verdict.headline)}</p>",
              *(f"<p>{html.escape(w)}</p>" for w in verdict.why)]

@@ -7,12 +7,10 @@ import json
 import os
 import pathlib
 import secrets
-import sys
 import tempfile
-import webbrowser
 
 from .errors import BadInput
-from .serving import checked_port, ended_by_sigterm, process, wait_until_up
+from .serving import checked_port, process, serve
 from .settings import nearest
 
 __all__ = ["copy_notebooks", "notebook_names", "open_lab"]
@@ -96,14 +94,8 @@ def open_lab(port=None, browser=True, folder=None, notebook="lab/live-session"):
     copy_notebooks(folder)
     token = secrets.token_hex(24)
     # a workspace of its own leaves the user's window layout alone
-    address = f"http://127.0.0.1:{port}/lab/workspaces/qkdlab/tree/{notebook}.ipynb?token={token}"
-    with contextlib.suppress(KeyboardInterrupt), ended_by_sigterm(), _server(port, folder, token) as server:
-        wait_until_up(server, f"http://127.0.0.1:{port}/api/status", token)
-        print(address, flush=True)
-        print(f"JupyterLab serves {folder}; stop it with Ctrl-C.", file=sys.stderr, flush=True)
-        if browser:
-            webbrowser.open(address)
-        server.wait()
+    serve(_server(port, folder, token), f"lab/workspaces/qkdlab/tree/{notebook}.ipynb", ready="api/status", port=port,
+          token=token, browser=browser, words=f"JupyterLab serves {folder}")
 
 
 def _shipped():

@@ -18,9 +18,9 @@ FINEST_SHARE = 0.005             # a stretch of a long replay is this share of w
 class LiveLink:
     """A source over instruments, taken by :class:`qkdlab.Session` like a recording or a simulated link.
 
-    A device that vanishes pauses the link: it is named (``tell``), the light goes off, and when it is back the devices are
-    set again and the tags go on. A tagger that was away begins its times anew; they are moved behind those before by the
-    time that has passed, and the public string finds the slots again.
+    A device that vanishes pauses the link: it is named (``tell``), the light goes off, and when it answers again the devices
+    are set again, it is told to be back and the tags go on. A tagger that was away begins its times anew; they are moved
+    behind those before by the time that has passed, and the public string finds the slots again.
 
     Parameters
     ----------
@@ -32,7 +32,8 @@ class LiveLink:
     devices : dict of str to device, optional
         All that the session needs; they are watched. The tagger is among them, or is watched as ``"tagger"``.
     prepare, rest : callable, optional
-        Called before the tags begin (set the devices, light on) and after they have ended (safe state), also around a pause.
+        ``prepare(returned)`` is called before the tags begin (set the devices, light on), with the names of those that were
+        away; ``rest()`` after they have ended (safe state). Also around a pause.
     record : callable, optional
         Gives a :class:`qkdlab.datasets.recorder.RunWriter`; the tags are written to it before they are handed on.
     finish : callable, optional
@@ -115,14 +116,18 @@ class LiveLink:
     def _tags(self, block_seconds):
         """The tags of one stint after the other, on one axis of time."""
         watch = Watch(self._devices, self._told, self._watch_s, self._gone)
-        shift_ps, last_ps, began = 0, None, time.monotonic()
+        shift_ps, last_ps, began, paused = 0, None, time.monotonic(), False
         with watch:
             while not self._ended.is_set():
+                returned = set(watch.away)
                 try:
-                    self._begin()
+                    self._begin(returned)
+                    watch.back(returned)
+                    paused = paused and bool(watch.away)
                     if last_ps is not None:
                         shift_ps = last_ps + 1 + round((time.monotonic() - began) * 1e12)
-                    for tags in self.tagger.blocks(block_seconds):
+                    # Who went while the devices were set has been attended to: nobody would end the tags for its sake.
+                    for tags in () if watch.away else self.tagger.blocks(block_seconds):
                         if shift_ps:
                             tags = TimeTags(tags.time_ps + shift_ps, tags.channel, tags.lost)
                         last_ps, began = (int(tags.time_ps[-1]), time.monotonic()) if len(tags) else (last_ps, began)
@@ -130,20 +135,21 @@ class LiveLink:
                         if watch.away or self._ended.is_set():
                             break
                 except InstrumentError as error:
-                    if not is_away(error):
+                    if not is_away(error) and not watch.away:            # who has just come back may need some time
                         raise
                     watch.report(_culprit(self._devices, error, self._name), error)
                 finally:
                     self._halt()
                 if not watch.away or self._ended.is_set():
                     return
-                self.pauses += 1
+                self.pauses += not paused
+                paused = True
                 if not watch.wait_until_back(self._ended):
                     return
 
-    def _begin(self):
+    def _begin(self, returned):
         if self._prepare is not None:
-            self._prepare()
+            self._prepare(returned)
         self.tagger.start()
 
     def _halt(self):

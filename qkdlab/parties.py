@@ -21,7 +21,7 @@ from .accounting import block_bound, efficiency, expected_qber, no_key, only_sen
 from .bits import Bits
 from .choices import LAST_SLOT, refuse_simulated
 from .datatypes import Bound, DecoyCounts, SecretKey
-from .entropy import entropy
+from .draws import from_system, replayed
 from .errors import BadInput
 from .postprocessing import reconcile, sift, verify
 from .postprocessing.amplify import amplify
@@ -36,22 +36,6 @@ _SLOTS = struct.Struct("<Q")     # how many secret slots a stretch of clicks cov
 LEAST_COINCIDENCES = 0.5
 
 __all__ = ["Alice", "Bob", "BlockReport", "from_system", "replayed"]
-
-
-def from_system(n_bytes, purpose):
-    """Random bytes for a live link: the operating system's entropy, whatever the purpose."""
-    return entropy(n_bytes)
-
-
-def replayed(public_seed):
-    """Random bytes for a replay: expanded from the recording's public seed, so that the same recording and the same
-    settings give the same key. The expansion (SHAKE-256) is computational, not information-theoretic; a bound that
-    rests on it says so."""
-
-    def draw(n_bytes, purpose):
-        return hashlib.shake_256(public_seed + purpose.encode()).digest(n_bytes)
-
-    return draw
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

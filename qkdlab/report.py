@@ -6,7 +6,7 @@ from .datatypes import as_table
 from .ledger import run_ledger
 
 __all__ = ["as_latex", "as_text", "characterise_text", "inspect_text", "keylength_text", "ledger_text", "optimise_text",
-           "summary"]
+           "percent", "summary"]
 
 
 ONE_GATE = ("one window for all detectors, after their delays were taken off: had each its own, the time at which a photon "
@@ -88,14 +88,14 @@ def as_text(report):
     key, test = (sum(row[b] for row in counts["clicks"]) for b in (0, 1))
     lines.append(f"Sifted      {key:,} bits in the key basis, {test:,} in the test basis")
     if report["qber_test"] is not None:
-        lines.append(f"Error rate  {100 * report['qber_test']:.2f} % in the test basis"
-                     + (f", {100 * report['qber_key']:.2f} % in the key basis" if report["qber_key"] is not None else ""))
+        lines.append(f"Error rate  {percent(report['qber_test'])} in the test basis"
+                     + (f", {percent(report['qber_key'])} in the key basis" if report["qber_key"] is not None else ""))
     if report["rounds"]:
         efficiency = f" (f = {report['f_ec']:.3f})" if report["f_ec"] else ""
         lines.append(f"Corrected   {report['leak_bits']:,} parities leaked{efficiency} in {report['rounds']} rounds")
     if bound["s1"] is not None:
         lines.append(f"Eve         at least {bound['s1']:,.0f} bits came from single photons, "
-                     f"phase error at most {100 * bound['phase_error']:.2f} %" if bound["phase_error"] is not None else
+                     f"phase error at most {percent(bound['phase_error'])}" if bound["phase_error"] is not None else
                      f"Eve         at least {bound['s1']:,.0f} bits came from single photons")
     lines.append("")
     if not report["secret_bits"]:
@@ -128,10 +128,10 @@ def as_latex(report):
     key, test = (sum(row[b] for row in report["counts"]["clicks"]) for b in (0, 1))
     rows = [("Time tags", f"{report['tags']:,}", ""), ("Pulse rate", clock["rate_hz"] and f"{clock['rate_hz']:,.1f}", "Hz"),
             ("Sifted bits, key basis", f"{key:,}", ""), ("Sifted bits, test basis", f"{test:,}", ""),
-            ("Error rate, key basis", _percent(report["qber_key"]), r"\%"),
-            ("Error rate, test basis", _percent(report["qber_test"]), r"\%"),
+            ("Error rate, key basis", percent(report["qber_key"], ""), r"\%"),
+            ("Error rate, test basis", percent(report["qber_test"], ""), r"\%"),
             ("Single-photon detections, at least", bound["s1"] and f"{bound['s1']:,.0f}", ""),
-            ("Phase error, at most", _percent(bound["phase_error"]), r"\%"),
+            ("Phase error, at most", percent(bound["phase_error"], ""), r"\%"),
             ("Leaked in error correction", f"{report['leak_bits']:,}", "bit"),
             ("Secret key", f"{report['secret_bits']:,}", "bit")]
     lines = [f"  {name} & {value.replace(',', chr(92) + ',') if value else '--'} & {unit} {chr(92) * 2}"
@@ -139,8 +139,9 @@ def as_latex(report):
     return "\n".join([r"\begin{tabular}{lrl}", r"  \hline", *lines, r"  \hline", r"\end{tabular}"]) + "\n"
 
 
-def _percent(share):
-    return None if share is None else f"{100 * share:.2f}"
+def percent(share, unit=" %"):
+    """A share in hundredths, with two decimals; None where it is not known."""
+    return None if share is None else f"{100 * share:.2f}{unit}"
 
 
 def ledger_text(ledger):

@@ -11,10 +11,11 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import webbrowser
 
 from .errors import BadInput
 
-__all__ = ["JUPYTER_DATA", "checked_port", "ended_by_sigterm", "process", "wait_until_up"]
+__all__ = ["JUPYTER_DATA", "checked_port", "ended_by_sigterm", "process", "serve", "wait_until_up"]
 
 JUPYTER_DATA = pathlib.Path(__file__).parent / "jupyter"         # templates and extensions, found through JUPYTER_PATH
 
@@ -96,3 +97,32 @@ def ended_by_sigterm():
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def serve(starting, path, *, ready, port, token, words, browser):
+    """Serve a page until it is stopped (Ctrl-C or SIGTERM). Its address is the first line of stdout.
+
+    Parameters
+    ----------
+    starting : context manager
+        Gives the server's process, as :func:`process` does.
+    path : str
+        Of the page; the token that lets one in is added.
+    ready : str
+        Path of what the server answers once it is up.
+    port : int
+    token : str
+    words : str
+        What is served, for a person: to stderr.
+    browser : bool
+        Open the address in the default browser.
+    """
+    here = f"http://127.0.0.1:{port}"
+    address = f"{here}/{path}?token={token}"
+    with contextlib.suppress(KeyboardInterrupt), ended_by_sigterm(), starting as server:
+        wait_until_up(server, f"{here}/{ready}", token)
+        print(address, flush=True)
+        print(f"{words}; stop it with Ctrl-C.", file=sys.stderr, flush=True)
+        if browser:
+            webbrowser.open(address)
+        server.wait()

@@ -12,7 +12,7 @@ block      time_s, tags, rates_hz (4), qber_test, qber_low, qber_high (None: und
            key_length and signed_length (if stopped now), leak_bits, pa_bits, cor_bits (what the bound takes off; None
            where the proof does not say), reason
 reconcile  rounds, leak_bits
-amplify    secret_bits, reason
+amplify    secret_bits, reason, qber_key (None where the block was not corrected)
 device     name, state ("away": the session waits for it, or "back"), message (live links only)
 end        report (what ``qkdlab distill --json`` prints)
 error      message
@@ -22,23 +22,19 @@ error      message
 import threading
 import time
 
-import numpy as np
-
-from . import __version__, datatypes, report
-from .accounting import Agreement, bound_now
+from . import __version__, report
+from .accounting import Agreement
 from .choices import refuse_simulated
 from .classical_channel import ChannelClosed, LocalChannel
 from .datasets.recording import Recording, Tally
-from .datatypes import Clicks, DecoyCounts, DistillSettings, Event
+from .datatypes import DistillSettings, Event
+from .draws import from_system, replayed
 from .errors import BadInput
 from .ledger import ANNOUNCED_EARLY, PUBLIC_SEED, SIMULATED
-from .parties import Alice, Bob, from_system, replayed
-from .postprocessing.estimate import qber_interval
-from .postprocessing.synchronise import Synchroniser
+from .parties import Alice, Bob
+from .receiver import Receiver, goes_on
 
 __all__ = ["Session"]
-
-BLOCK_STEP = 4096            # clicks
 
 
 class Session:
@@ -184,16 +180,7 @@ class Session:
         self._tell("start", title=_title(self.source), simulated=bool(self.source.simulated),
                    records=getattr(self.source, "info", {}).get("records"))
         try:
-            bob.hello()
-            receiver = _Receiver(self, bob, draw)
-            for tags in self._blocks(seconds):
-                while not self._stop.is_set() and not self._go.wait(0.1):        # a pause after a stop holds nothing
-                    pass
-                receiver.take(tags)
-                if self._stop.is_set():
-                    break
-            receiver.close()
-            bob.bye()
+            receiver = self._receive(bob, draw, seconds)
         except ChannelClosed as closed:
             raise (helper.join() or closed) from None
         finally:
@@ -205,6 +192,20 @@ class Session:
         self.report = report.summary(self, receiver, alice, bob, provenance, title=_title(self.source), warnings=warnings,
                                      stopped=self._stop.is_set())
         self._tell("end", report=self.report)
+
+    def _receive(self, bob, draw, seconds):
+        """All of Bob's part, from the first word to the last."""
+        bob.hello()
+        receiver = Receiver(self.source, self.agreement, bob, draw, tell=self._tell, blocked=self.blocked)
+        for tags in self._blocks(seconds):
+            while not self._stop.is_set() and not self._go.wait(0.1):        # a pause after a stop holds nothing
+                pass
+            receiver.take(tags)
+            if self._stop.is_set():
+                break
+        receiver.close()
+        bob.bye()
+        return receiver
 
     def _blocks(self, seconds):
         """Bob's tags, at the asked pace."""
@@ -247,165 +248,16 @@ class _Serving:
         return self._failure
 
 
-class _Receiver:
-    """Bob's side of a session: tags to clicks to blocks, with the events and the time each step took."""
-
-    def __init__(self, session, bob, draw):
-        self._session, self.bob = session, bob
-        rng = np.random.Generator(np.random.Philox(int.from_bytes(draw(16, "double clicks"), "little")))
-        a = session.agreement
-        self._synchroniser = Synchroniser(a.source, a.sync, a.receiver, rng)
-        self.seconds = dict.fromkeys(("synchronise", "sift", "reconcile", "verify", "bound", "amplify"), 0.0)
-        self.reports, self.total = [], DecoyCounts.zeros(len(a.source.intensities))
-        self.tags = self.clicks = self.lost = 0
-        self.detector_tags = np.zeros(len(a.receiver.channels), np.int64)
-        self._next_slot = None
-        # On a real link nothing is announced before the last detection of a block, as the proofs assume. A recording
-        # has all of its detections already; a simulated Eve does not adapt, and the live view wants the counts.
-        source = session.source
-        self._held = [] if not source.simulated and _goes_on(source) else None
-        self._span_ps = None
-        self._told_clock = None
-
-    @property
-    def warnings(self):
-        """Tags that gave no clicks, and why."""
-        return [f"from {s.start_ps * 1e-12:.6f} s to {s.stop_ps * 1e-12:.6f} s of Bob's clock: {s.reason}"
-                for s in self._synchroniser.lost_stretches]
-
-    @property
-    def clock(self):
-        """State of the clock recovery."""
-        return self._synchroniser.state
-
-    def take(self, tags):
-        """One stretch of tags."""
-        self.tags += len(tags)
-        self.lost += tags.lost
-        channels = self._session.agreement.receiver.channels
-        self.detector_tags += np.bincount(tags.channel, minlength=max(channels) + 1)[list(channels)]
-        clock = time.perf_counter()
-        clicks = self._synchroniser.push(tags)
-        self.seconds["synchronise"] += time.perf_counter() - clock
-        self._sift(clicks)
-        self._tell(tags)
-        if self._held is not None and sum(map(len, self._held)) >= self._session.distill.block_key_bits:
-            self._close_block()
-
-    def close(self):
-        """The source has ended: what waits in the synchroniser, then the last block."""
-        clock = time.perf_counter()
-        clicks = self._synchroniser.finish()
-        self.seconds["synchronise"] += time.perf_counter() - clock
-        self._sift(clicks)
-        if len(clicks):
-            self._tell(None)
-        if self.bob.counts.clicks.any() or self._held or not self.reports:
-            self._close_block()
-
-    def _sift(self, clicks):
-        if self._held is not None:
-            self._held += [clicks] if len(clicks) else []
-            return
-        # A block may end at every BLOCK_STEP-th click only, so that how the tags came makes no difference to it.
-        full, begin = self._session.distill.block_key_bits, 0
-        while begin < len(clicks):
-            end = len(clicks)
-            if self.bob.sifted_key_bits + end - begin >= full:
-                end = min(end, begin + BLOCK_STEP - self.clicks % BLOCK_STEP)
-            self._announce(Clicks(*(getattr(clicks, name)[begin:end] for name in ("slot", "basis", "outcome"))))
-            begin = end
-            if not self.clicks % BLOCK_STEP and self.bob.sifted_key_bits >= full:
-                self._close_block()
-
-    def _announce(self, clicks):
-        if not len(clicks):
-            return
-        clock = time.perf_counter()
-        first = int(clicks.slot[0]) if self._next_slot is None else self._next_slot
-        self._next_slot = int(clicks.slot[-1]) + 1
-        self.clicks += len(clicks)
-        self.bob.announce(clicks, _secret_slots(self._session.agreement.sync, first, self._next_slot))
-        self.seconds["sift"] += time.perf_counter() - clock
-
-    def _close_block(self):
-        tell = self._session._tell
-        block = self.bob.block
-        if self._held:
-            for clicks in self._held:
-                self._announce(clicks)
-            self._held = []
-        self.bob.coincidences = self._synchroniser.coincidences
-        done = self.bob.distill(lambda rounds, leak_bits: tell("reconcile", block, rounds=rounds, leak_bits=leak_bits),
-                                self._session.blocked())
-        for step, spent in done.seconds.items():
-            self.seconds[step] += spent
-        self.reports.append(done)
-        self.total = self.total + done.counts
-        tell("amplify", block, secret_bits=done.secret_bits, reason=done.bound.reason)
-
-    def _tell(self, tags):
-        state = self.clock
-        if state != self._told_clock:
-            self._told_clock = state
-            phase_ps, histogram = self._synchroniser.histogram()
-            self._session._tell("clock", self.bob.block, **datatypes.as_table(state), phase_ps=phase_ps,
-                                histogram=histogram)
-        counts = self.bob.counts
-        qber, low, high = qber_interval(int(counts.errors[:, 1].sum()), int(counts.clicks[:, 1].sum()))
-        bound = bound_now(self._session.agreement, counts)
-        sent = counts.sent[:, 0]
-        gains = np.divide(counts.clicks[:, 0], sent, out=np.zeros(len(sent)), where=sent > 0)
-        self._session._tell(
-            "block", self.bob.block, **self._rates(tags), tags=self.tags, qber_test=qber, qber_low=low, qber_high=high,
-            gains=gains.tolist(), gains_expected=_expected(self._session.source, state),
-            sifted_key_bits=int(counts.clicks[:, 0].sum()), sifted_test_bits=int(counts.clicks[:, 1].sum()),
-            s1=bound.s1, phase_error=bound.phase_error, key_length=bound.length, signed_length=bound.signed_length,
-            leak_bits=bound.leak_bits, pa_bits=bound.details.get("pa_bits"), cor_bits=bound.details.get("cor_bits"),
-            reason=bound.reason if state.locked else state.reason)
-
-    def _rates(self, tags):
-        """Link time so far and detections per second of each detector in this stretch."""
-        channels = self._session.agreement.receiver.channels
-        if tags is None or len(tags) < 2:
-            return {"time_s": (self._span_ps[1] - self._span_ps[0]) * 1e-12 if self._span_ps else 0.0,
-                    "rates_hz": [0.0] * len(channels)}
-        # Since the last tag of the stretch before: a short rest at the end would otherwise show a rate of its own.
-        start, end = self._span_ps[1] if self._span_ps else int(tags.time_ps[0]), int(tags.time_ps[-1])
-        self._span_ps = (self._span_ps[0] if self._span_ps else start, end)
-        counts = np.bincount(tags.channel, minlength=max(channels) + 1)
-        return {"time_s": (end - self._span_ps[0]) * 1e-12,
-                "rates_hz": [float(counts[c]) / max((end - start) * 1e-12, 1e-12) for c in channels]}
-
-
-def _goes_on(source):
-    """Whether detections go on while the session runs."""
-    return getattr(source, "following", False) or not hasattr(source, "tag_blocks")
-
-
 def _assumed(source, seed):
     """What a key of this run rests on beyond its proof."""
     assumed = []
-    if source.simulated and _goes_on(source):
+    if source.simulated and goes_on(source):
         assumed.append(ANNOUNCED_EARLY)
     if seed:
         assumed.append(PUBLIC_SEED)
     if source.simulated:
         assumed.append(SIMULATED)
     return assumed
-
-
-def _secret_slots(sync, first, stop):
-    """How many slots of [first, stop) lie outside the public headers."""
-    public = [(x // sync.frame_slots) * sync.header_slots + min(x % sync.frame_slots, sync.header_slots)
-              for x in (first, stop)]
-    return stop - first - (public[1] - public[0])
-
-
-def _expected(source, state):
-    """What the simulator's closed forms promise for the key basis, by intensity; None where nobody knows."""
-    expected = getattr(source, "expected_gains", None)
-    return None if expected is None else [float(g) for g in expected(state.gate_ps)[:, 0]]
 
 
 def _title(source):

@@ -17,7 +17,8 @@ import typing
 
 from .errors import BadInput
 
-__all__ = ["Settings", "checked", "digest", "from_table", "read_toml", "setting", "template", "to_table"]
+__all__ = ["Settings", "checked", "digest", "from_table", "load_toml", "nearest", "read_toml", "setting", "template",
+           "to_table"]
 
 
 def setting(default=dataclasses.MISSING, *, help, unit="", low=None, high=None, choices=None, open_low=False):
@@ -143,6 +144,35 @@ def digest(*settings):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def load_toml(path):
+    """A TOML file as it is.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    text : str
+    tables : dict
+
+    Raises
+    ------
+    BadInput
+        Where it cannot be read, or is no TOML.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        return text, tomllib.loads(text)
+    except FileNotFoundError:
+        raise BadInput("no such file", where=path) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"not valid TOML: {error}", where=path) from None
+    except OSError as error:
+        raise BadInput(error.strerror or str(error), where=path) from None
+
+
 def read_toml(path, sections):
     """Read a TOML file whose tables are settings classes.
 
@@ -156,15 +186,7 @@ def read_toml(path, sections):
     -------
     dict of str to settings object
     """
-    try:
-        with open(path, "rb") as file:
-            tables = tomllib.load(file)
-    except FileNotFoundError:
-        raise BadInput("no such file", where=path) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"not valid TOML: {error}", where=path) from None
-    except OSError as error:
-        raise BadInput(error.strerror or str(error), where=path) from None
+    _, tables = load_toml(path)
     for name in tables:
         if name not in sections:
             raise BadInput(f"unknown table; {nearest(name, sections)}", where=path, field=f"[{name}]")

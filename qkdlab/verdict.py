@@ -3,7 +3,9 @@
 import math
 from dataclasses import dataclass
 
-__all__ = ["Verdict", "bare_recording", "compared", "failed", "judged"]
+from .report import percent
+
+__all__ = ["Verdict", "compared", "failed", "judged"]
 
 # An intercept-resend Eve on all pulses makes 25 % errors in either basis; detectors exchanged in the analysis 50 % or
 # more. The bands around them are wide because the link's own errors add.
@@ -80,21 +82,6 @@ def failed(message):
                     "Copy it again from the measuring computer: a copy may have been cut off."))
 
 
-def bare_recording(info):
-    """The verdict on a file of detections alone.
-
-    Parameters
-    ----------
-    info : dict
-        As made by :func:`qkdlab.datasets.inspect`.
-    """
-    return Verdict("failed", "This file holds detections only: no key can be made from it alone.",
-                   (f"{info['photons']:,} detections in {len(info['channels'])} inputs were read.",
-                    "A key needs what Alice sent as well: her record and the settings of the link."),
-                   ("Choose the run's .h5 file, or the folder with run.toml, instead of the tag file inside it.",
-                    "Or drop the tag file, Alice's record and run.toml here together."))
-
-
 # --------------------------------------------------------------------------------------------------------- with a key
 
 
@@ -104,7 +91,7 @@ def _key(report, abort_qber):
     rate = f", {bits / seconds:,.0f} bit/s over {seconds:,.3g} s" if seconds else ""
     why = [f"Alice and Bob hold the same key of {bits:,} bits{rate}."]
     if qber is not None:
-        why.append(f"The error rate of the test basis is {_percent(qber)}; no key is allowed above {_percent(abort_qber)}.")
+        why.append(f"The error rate of the test basis is {percent(qber)}; no key is allowed above {percent(abort_qber)}.")
     if report["simulated"]:
         why.append("The recording is simulated: this key is for study, not for secrets.")
     checks = []
@@ -158,7 +145,7 @@ def _errors(report, abort_qber):
     worst = max((r for r in rates if r is not None), default=None)
     if worst is None or worst <= abort_qber:
         return None
-    told = f"The error rate is {_percent(worst)}; no key is allowed above {_percent(abort_qber)}."
+    told = f"The error rate is {percent(worst)}; no key is allowed above {percent(abort_qber)}."
     if worst >= EXCHANGED_QBER:
         return ((told, "Nearly every second bit, or more, is wrong: the bits are exchanged or belong to other pulses."),
                 ("Are two detector cables, or the two outputs of one basis, exchanged?",
@@ -228,6 +215,8 @@ def _change(now, then, better):
     grade = "" if better is None else ", better" if more == (better == "more") else ", worse"
     if not then:
         return ("more" if more else "less") + grade
+    if not now:
+        return "none left" + grade
     factor = now / then
     if 0.5 < factor < 2:
         return f"{abs(100 * (factor - 1)):.0f} % {'more' if more else 'less'}{grade}"
@@ -249,10 +238,10 @@ def _per_second(report, number):
 _FIGURES = (
     ("secret key", lambda r: r["secret_bits"], lambda v: f"{v:,} bits", "more"),
     ("key rate", lambda r: _per_second(r, r["secret_bits"]), lambda v: f"{v:,.0f} bit/s", "more"),
-    ("error rate, test basis", lambda r: r["qber_test"], lambda v: _percent(v), "less"),
-    ("error rate, key basis", lambda r: r["qber_key"], lambda v: _percent(v), "less"),
+    ("error rate, test basis", lambda r: r["qber_test"], percent, "less"),
+    ("error rate, key basis", lambda r: r["qber_key"], percent, "less"),
     ("detections in the gate", lambda r: _per_second(r, r["clicks"]), lambda v: f"{v:,.0f} /s", None),
-    ("phase error, at most", lambda r: r["bound"]["phase_error"], lambda v: _percent(v), "less"),
+    ("phase error, at most", lambda r: r["bound"]["phase_error"], percent, "less"),
     ("jitter", lambda r: r["clock"].get("jitter_ps"), lambda v: f"{v:,.0f} ps", "less"),
     ("clock offset", lambda r: r["clock"].get("offset_ppm"), lambda v: f"{v:+.3f} ppm", None),
     ("lost detections", lambda r: r["lost_tags"], lambda v: f"{v:,}", "less"),
@@ -261,10 +250,6 @@ _FIGURES = (
 
 def _ratio(part, whole):
     return part / whole if whole else None
-
-
-def _percent(share):
-    return f"{100 * share:.2f} %"
 
 
 def _sentence(text):

@@ -1,6 +1,5 @@
 """Keeps an eye on the devices of a live session: who has gone, and who is back."""
 
-import contextlib
 import threading
 
 from .instruments.errors import DeviceError, GarbledReply, InstrumentError
@@ -13,13 +12,16 @@ def is_away(error):
     return isinstance(error, InstrumentError) and (isinstance(error, GarbledReply) or not isinstance(error, DeviceError))
 
 
+BUSY = InstrumentError("somebody talks to it right now")
+
+
 class Watch:
     """A thread that asks each device from time to time who it is; a context manager.
 
     Parameters
     ----------
     devices : dict of str to device
-        Those with a line of their own are asked; files and vendors' objects tell by their own errors.
+        Asked by their ``check``; one without it tells by its own errors.
     tell : callable
         ``tell(name, state, message)`` with state ``"away"`` or ``"back"``, from any thread.
     period_s : float
@@ -33,7 +35,7 @@ class Watch:
     """
 
     def __init__(self, devices, tell, period_s=1.0, gone=None):
-        self._devices = {name: d for name, d in devices.items() if hasattr(getattr(d, "transport", None), "query")}
+        self._devices = {name: device for name, device in devices.items() if hasattr(device, "check")}
         self._tell, self._period_s, self._gone = tell, period_s, gone or (lambda name: None)
         self._stop, self._thread = threading.Event(), None
         # Held while a device that went is told and attended to: it is not back before that is done, or the late orders
@@ -60,43 +62,50 @@ class Watch:
                 self._gone(name)
 
     def wait_until_back(self, ended):
-        """Wait for all that are away; False where `ended` (an event) was set meanwhile."""
-        while self.away:
-            if ended.wait(min(self._period_s, 0.2)):
-                return False
-            for name in list(self.away):
-                if name not in self._devices or self._error_of(name) is None:
-                    self._back(name)
-        return True
+        """Wait until all that are away answer again; False where `ended` (an event) was set meanwhile.
 
-    def _back(self, name):
-        with self._attending:
-            there = self.away.pop(name, None) is not None
-        if there:
-            self._tell(name, "back", "")
+        They are away until :meth:`back` is told: one that answers may still refuse to go on.
+        """
+        while not ended.wait(min(self._period_s, 1.0)):
+            with self._attending:
+                away = list(self.away)
+            if all(self._error_of(name) is None for name in away):
+                return True
+        return False
+
+    def back(self, names):
+        """These devices were set again, and go on."""
+        for name in names:
+            with self._attending:
+                was_away = self.away.pop(name, None) is not None
+            if was_away:
+                self._tell(name, "back", "")
 
     def _run(self):
         while not self._stop.wait(self._period_s):
             for name in self._devices:
                 if self._stop.is_set():
                     return
-                if name not in self.away and self._error_of(name) is not None:
-                    error = self._error_of(name)         # once more: a single lost answer is no lost device
-                    if error is not None:
-                        self.report(name, error)
+                error = name not in self.away and self._lost(name) and self._lost(name)
+                if error:                                # asked twice: a single lost answer is no lost device
+                    self.report(name, error)
+
+    def _lost(self, name):
+        error = self._error_of(name)
+        return error if error is not BUSY and is_away(error) else None
 
     def _error_of(self, name):
         """None where the device answers with its own identity; else what went wrong."""
-        transport = self._devices[name].transport
-        if transport.closed:
+        device = self._devices.get(name)
+        if device is None:
             return None
+        if not device.transport.lock.acquire(timeout=0.01):
+            return BUSY
         try:
-            with contextlib.ExitStack() as held:
-                if not transport.lock.acquire(timeout=0.01):
-                    return None                          # somebody talks to it right now
-                held.callback(transport.lock.release)
-                self._devices[name]._identify(transport)
+            device.check()
         except InstrumentError as error:
-            return error if is_away(error) else None
+            return error
+        finally:
+            device.transport.lock.release()
         return None
 

@@ -1,6 +1,7 @@
 """Other ends of the wire for tests: they say what they are told to, on loopback. No device is modelled here."""
 
 import contextlib
+import math
 import os
 import socket
 import threading
@@ -168,6 +169,17 @@ class Script:
 
     def is_done(self):
         return not self.pairs and not self.surprises
+
+
+def wrong_values(p, low, high):
+    """What a setting of this kind and range must refuse."""
+    if p.kind is bool:
+        return [1, "ON", None]
+    if p.kind is str:
+        return ["no such word", 3, None] if p.choices else [3, None]
+    wrong = [math.nan, math.inf, -math.inf, "3 dB", True, None, [1.0], 10**400]
+    wrong += [high + 1e-3 * abs(high) + 1, 1e30] if high is not None else []
+    return wrong + ([low - 1e-3 * abs(low) - 1, -1e30] if low is not None else []) + ([1.5] if p.kind is int else [])
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from qkdlab import _ext
 from qkdlab.bits import Bits
 from qkdlab.errors import BadInput
 from qkdlab.postprocessing import amplify as module
-from qkdlab.postprocessing.amplify import amplify, expand_seed
+from qkdlab.postprocessing.amplify import amplify
 
 ODD_SIZES = [(1, 0), (1, 1), (2, 1), (2, 2), (63, 62), (64, 1), (64, 63), (64, 64), (65, 1), (65, 64), (65, 65),
              (127, 65), (128, 128), (129, 7), (191, 130), (1000, 333), (2047, 600)]
@@ -200,19 +200,3 @@ def test_bad_input_names_the_field(key, length, seed, said):
 
 def test_numpy_integers_are_lengths():
     assert amplify(KEY, np.int64(2), np.ones(5, np.uint8)) == amplify(KEY, 2, np.ones(5, np.uint8))
-
-
-def test_expanded_seed_is_the_same_everywhere():
-    assert expand_seed(b"qkd", 16) == expand_seed(b"qkd", 70)[:16]
-    assert expand_seed(b"qkd", 70) != expand_seed(b"qke", 70)
-    assert len(expand_seed(b"", 0)) == 0
-    ones = expand_seed(b"qkd", 100_000).popcount()
-    assert abs(ones - 50_000) < 5 * 158          # five standard deviations
-    assert expand_seed(b"qkd", 64).to_bytes().hex() == "c5ae6188ee85447d"
-
-
-@pytest.mark.parametrize("seed, n_bits, said", [("qkd", 8, "seed"), (3, 8, "seed"), (b"", -1, "n_bits"),
-                                                (b"", 1.5, "n_bits"), (b"", None, "n_bits")])
-def test_expand_seed_refuses(seed, n_bits, said):
-    with pytest.raises(BadInput, match=f"^{said}: "):
-        expand_seed(seed, n_bits)

@@ -10,13 +10,13 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "qkdlab"
-BASE = {"bits", "choices", "classical_channel", "datatypes", "entropy", "errors", "palette", "preamble", "provenance",
-        "registry", "settings", "streams"}
+BASE = {"bits", "choices", "classical_channel", "datatypes", "draws", "entropy", "errors", "palette", "preamble",
+        "provenance", "public_settings", "registry", "settings", "streams", "svg"}
 STEPS = {"datasets", "instruments", "postprocessing", "proofs", "protocols"}
 TOP = {"accounting", "archive", "bench", "bench_check", "bench_file", "calibration", "chart", "classroom",
-       "classroom_line", "detached", "executors", "figures", "html_report", "ledger", "live", "parties", "randomness",
-       "report", "session", "store", "sweeps", "verdict", "watch"}
-FRONT = {"__main__", "app", "benchmarks", "cli", "cli_archive", "lab", "serving", "widgets"}
+       "detached", "executors", "figures", "html_report", "ledger", "live", "parties", "randomness",
+       "receiver", "report", "session", "store", "sweeps", "verdict", "watch"}
+FRONT = {"__main__", "app", "benchmarks", "cli", "lab", "serving", "widgets"}
 LIGHT = {"numpy", "scipy"}                    # third-party modules that may be imported at the top of a module
 VIEW = {"IPython", "anywidget", "bokeh", "ipywidgets", "traitlets"}
 
@@ -58,6 +58,17 @@ def room_of(path):
     return parts[0] if len(parts) > 1 else path.stem
 
 
+def test_every_room_has_its_place_and_every_place_its_room():
+    assert {room_of(path) for path in sources()} - {"__init__"} == {"_ext", "simulation"} | BASE | STEPS | TOP | FRONT
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_private_names_stay_in_their_module(path):
+    asked = [(node.module, alias.name) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)
+             for alias in node.names]
+    assert not [ask for ask in asked if ask[1].startswith("_") and not ask[1].startswith("__") and ask[1] != "_ext"]
+
+
 @pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_go_downwards(path):
     room = room_of(path)
@@ -76,12 +87,13 @@ def test_heavy_libraries_are_imported_where_they_are_used(path):
         if ours or name in sys.stdlib_module_names:
             continue
         assert room_of(path) == "widgets" or name not in VIEW, f"only widgets imports {name}"
-        if at_top and room_of(path) not in ("widgets", "cli"):
+        if at_top and room_of(path) != "widgets":
             assert name in LIGHT, f"{name} is imported at the top: import it inside the function that needs it"
 
 
-def test_a_front_page_loads_nothing_heavy():
-    code = "import qkdlab, sys, json; print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"
+@pytest.mark.parametrize("door", ["qkdlab", "qkdlab.cli"])
+def test_a_front_page_loads_nothing_heavy(door):
+    code = f"import {door}, sys, json; print(json.dumps(sorted({{m.split('.')[0] for m in sys.modules}})))"
     loaded = set(json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout))
     assert not loaded & {"bokeh", "ipywidgets", "anywidget", "h5py", "dask", "scipy", "numpy", "jupyterlab", "tqdm"}
     roots = {"benchmarks", "instruments", "datasets"}

@@ -181,7 +181,8 @@ def test_commands(recorded, capsys):
     assert "as recorded" in printed(capsys, "runs", "-C", recorded, "verify", "1", "2")[1]
 
 
-def test_analysing_again(recorded, capsys):
+def test_analysing_again(recorded, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     code, out, _ = printed(capsys, "runs", "-C", recorded, "analyse", "--all", "--workers", "threads:2", "--json")
     first = json.loads(out)["runs"]
     assert code == 0 and all(row["secret_bits"] > 0 for row in first)
@@ -197,6 +198,15 @@ def test_analysing_again(recorded, capsys):
     assert len(results.read_results(recorded / "1.h5")) == 3
     code, out, _ = printed(capsys, "runs", recorded, "--json")
     assert json.loads(out)["runs"][0]["results"] == 3
+
+
+def test_several_analysed_runs_are_drawn(recorded, capsys, tmp_path):
+    picture = tmp_path / "night.svg"
+    code, out, err = printed(capsys, "runs", "analyse", "--all", recorded, "--plot", picture)
+    assert code == 0 and "2 runs" in out and f"saved {picture}" in err
+    drawn = picture.read_text()
+    assert drawn.startswith("<svg") and "secret bits" in drawn and drawn.count("<circle") == 2
+    assert printed(capsys, "runs", "analyse", "--all", recorded, "--plot", tmp_path / "no" / "x.svg")[0] == 2
 
 
 def test_tags_alone_give_a_reason_and_the_others_a_key(recorded, tmp_path, capsys):

@@ -90,6 +90,7 @@ def test_two_time_constants():
 
 def test_no_afterpulses_are_none():
     own = characterise(steady(2.0, dark_rate_hz=5e4, afterpulse_probability=0))
+    assert own["detectors"]
     for detector in own["detectors"].values():
         assert detector["afterpulse_probability"] < 4 * detector["errors"]["afterpulse_probability"] < 0.01
         assert detector["afterpulse_decay_ps"] is None and "no significant" in detector["reasons"]["afterpulse_decay_ps"]

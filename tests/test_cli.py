@@ -248,6 +248,20 @@ def test_inspect_the_shipped_tags(capsys, tmp_path):
     refused(capsys, "inspect", LINK, says="link.toml")
 
 
+def test_what_a_file_does_not_say_is_said_by_hand(capsys, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("1000,1\n2000,2\n")
+    for command in ("inspect", "characterise"):
+        refused(capsys, command, path, "--reader", "unit", says="NAME=VALUE")
+        refused(capsys, command, path, "--format", "csv", "--reader", "unit=years", says="unit: one of fs, ps")
+        refused(capsys, command, path, "--format", "csv", "--reader", "tick_ps=3", says="tick_ps")
+    _, out, _ = run(capsys, "inspect", path, "--format", "csv", "--reader", "unit=ns", "--json")
+    assert json.loads(out)["first_ps"] == 10**6
+    run(capsys, "convert", path, tmp_path / "b.parquet", "--format", "csv", "--reader", "unit=us")
+    _, out, _ = run(capsys, "inspect", tmp_path / "b.parquet", "--json")
+    assert json.loads(out)["last_ps"] == 2 * 10**9
+
+
 def test_inspect_a_real_recording(capsys, shared):
     code, out, _ = run(capsys, "inspect", shared / "timetags/libpicoquant/v30_t2.ptu", "--json")
     info = json.loads(out)

@@ -46,3 +46,33 @@ def test_kernel_refuses_what_does_not_fit(kernel, changed):
         kernel("correlate").lags(*(given | changed).values())
     with pytest.raises(ValueError, match="expected"):
         kernel("correlate").bin_of(-1, 3)
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("length", [0, 1, 63, 500])
+@pytest.mark.parametrize(("scores", "first"), [(0, 0), (1, -3), (65, 0), (1000, -500), (20_000, -9000)])
+def test_pattern_equals_twin(kernel, n, length, scores, first):
+    """Also where a score is the sum of more signs than fit a byte, and where the scores take several tiles."""
+    rng = np.random.default_rng(n)
+    place, sign = np.sort(rng.integers(-scores // 2 - 2, 8, n)), rng.integers(-1, 2, length).astype(np.int8)
+    ours, twins = (np.full(scores, 5, np.int32) for _ in range(2))
+    kernel("correlate").pattern(place, sign, first, ours)
+    reference.pattern(place, sign, first, twins)
+    assert np.array_equal(ours, twins)
+
+
+def test_many_clicks_in_one_place(kernel):
+    score = np.zeros(9, np.int32)
+    kernel("correlate").pattern(np.full(1000, 2), np.array([1, 1, -1], np.int8), -5, score)
+    assert score.tolist() == [0, 0, 0, 1000, 1000, -1000, 0, 0, 0]
+
+
+@pytest.mark.parametrize("changed", [
+    {"place": np.array([2, 1])}, {"place": np.array([2**60 + 1])}, {"place": np.array([-(2**61)])},
+    {"sign": np.array([2], np.int8)}, {"sign": np.array([-2], np.int8)}, {"first": 2**60 + 1},
+])
+def test_pattern_refuses_what_does_not_fit(kernel, changed):
+    given = {"place": np.arange(5), "sign": np.ones(3, np.int8), "first": 0, "score": np.zeros(9, np.int32)}
+    kernel("correlate").pattern(*given.values())
+    with pytest.raises(ValueError, match="expected"):
+        kernel("correlate").pattern(*(given | changed).values())

@@ -299,6 +299,8 @@ def test_command_line(tmp_path, capsys):
     assert "truth" in capsys.readouterr().err
     assert [f["fault"] for f in read_truth(out)["faults"]] == ["clock-jump", "swapped-channels"]
     assert main(["simulate", "-o", str(tmp_path / "s.h5"), "--fault", "no-such"]) == 2
+    assert main(["simulate", "-o", str(tmp_path / "s.h5"), "--fault", "clock-jump", "--notes", "x"]) == 2
+    assert "--notes: goes without --fault only" in capsys.readouterr().err and not (tmp_path / "s.h5").exists()
     assert main(["inspect", str(out), "--json"]) == 0
     json.loads(capsys.readouterr().out)
 

@@ -115,6 +115,20 @@ def test_interpolate_equals_twin_and_is_the_product(kernel, cells):
     assert np.array_equal(fast[m:], upper)
 
 
+def test_several_blocks_in_one_call_equal_twin(kernel):
+    rng, work = np.random.default_rng(3), np.zeros(32 * 256, np.uint64)
+    string, fast = sparse(rng, 3000, 40), spectra(rng, 256, 4)
+    slow = fast.copy()
+    kernel("hashing").transform(string, -100, work, fast, 1, 3)
+    reference.transform(string, -100, None, slow, 1, 3)
+    assert np.array_equal(fast, slow)
+    ours = words(rng, 3 * 1024)
+    twins = ours.copy()
+    kernel("hashing").interpolate(fast, 2, work, ours, 2)
+    reference.interpolate(slow, 2, None, twins, 2)
+    assert np.array_equal(ours, twins)
+
+
 def zeros(*shape):
     return np.zeros(shape, np.uint8 if len(shape) == 3 else np.uint64)
 
@@ -128,11 +142,15 @@ def zeros(*shape):
     ("transform", (zeros(2), 0, zeros(32 * 256), zeros(256, 1, 127), 0)),
     ("transform", (zeros(2), 0, zeros(32 * 256), zeros(256, 1, 128), 1)),
     ("transform", (zeros(2), 0, zeros(32 * 256), zeros(256, 1, 128), -1)),
+    ("transform", (zeros(2), 0, zeros(32 * 256), zeros(256, 2, 128), 1, 2)),
+    ("transform", (zeros(2), 0, zeros(32 * 256), zeros(256, 2, 128), 1, 0)),
     ("multiply_add", (zeros(256, 2, 128), zeros(256, 1, 128), zeros(256, 1, 128))),
     ("multiply_add", (zeros(256, 1, 128), zeros(255, 1, 128), zeros(256, 1, 128))),
     ("multiply_add", (zeros(256, 1, 128), zeros(256, 1, 128), zeros(256, 1, 64))),
     ("interpolate", (zeros(256, 1, 128), 0, zeros(32 * 256), zeros(2047))),
     ("interpolate", (zeros(256, 1, 128), 0, zeros(32 * 256 - 1), zeros(2048))),
+    ("interpolate", (zeros(256, 1, 128), 0, zeros(32 * 256), zeros(3072), 2)),
+    ("interpolate", (zeros(256, 2, 128), 0, zeros(32 * 256), zeros(2048), 2)),
     ("product", (zeros(4), zeros(2), zeros(4)[::2])),
     ("product", (zeros(4).astype(np.int64), zeros(2), zeros(2))),
 ])

@@ -15,6 +15,21 @@ def tags(n, seed, start):
 
 
 @pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("step", [None, 0, -1])
+def test_inputs_equal_twin(kernel, n, step):
+    """In order, in order with equal times, and with one step back anywhere."""
+    rng = np.random.default_rng(n)
+    channel, table = rng.integers(0, 256, n, dtype=np.uint8), rng.integers(0, 256, 256, dtype=np.uint8)
+    for at in range(1, n, 37) if step is not None else [0]:
+        time = np.arange(n) * 3 - 10**12
+        time[at:] += 0 if step is None else step - 3
+        ours, twins = np.full(n, 7, np.uint8), np.full(n, 7, np.uint8)
+        got = kernel("match").inputs(time, channel, table, ours)
+        assert got == reference.inputs(time, channel, table, twins)
+        assert np.array_equal(ours, twins) and got[1] == (step != -1)
+
+
+@pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("rate", RATES)
 def test_phasors_equal_twin(kernel, n, rate):
     time, detector, _ = tags(n, n, 10**18)
@@ -35,6 +50,21 @@ def test_histogram_equals_twin(kernel, n, rate, bins):
     kernel("match").histogram(time, detector, delay, 10**18 - 7 * 10**15, 2**64 - 5, rate, counts[0])
     reference.histogram(time, detector, delay, 10**18 - 7 * 10**15, 2**64 - 5, rate, counts[1])
     assert np.array_equal(*counts)
+
+
+@pytest.mark.parametrize("bins", [1, 2, 65, 1024])
+@pytest.mark.parametrize(("width", "windows"), [(1, 1), (0.3, 0.2), (0.5, 1), (1, 0.5), (0, 1)])
+@pytest.mark.parametrize("top", [1, 4, 2**40])
+def test_moments_equal_twin(kernel, bins, width, windows, top):
+    """Windows of any width that begin anywhere; some hold equally many."""
+    rng = np.random.default_rng(bins)
+    counts, turns = rng.integers(0, top, bins), rng.integers(-(2**20), 2**20, (4, bins)).astype(np.int32)
+    width, windows = max(1, round(width * bins)), max(1, round(windows * bins))
+    for first in {0, bins // 3, bins - 1}:
+        ours, twins = np.empty(4, np.int64), np.empty(4, np.int64)
+        got = kernel("match").moments(counts, turns, first, width, windows, ours)
+        assert got == reference.moments(counts, turns, first, width, windows, twins)
+        assert np.array_equal(ours, twins)
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -133,7 +163,9 @@ def test_combine_and_decide_equal_twin(kernel, n, slots):
         count = m.combine(slot, detector, out, fired)
         basis, outcome = np.empty(count, np.uint8), np.empty(count, np.uint8)
         m.decide(fired[:count], table, draws, basis, outcome)
-        results.append((out[:count].tolist(), fired[:count].tolist(), basis.tolist(), outcome.tolist()))
+        patterns = np.empty(count, np.uint8)
+        patterns = patterns[: m.several(fired[:count], patterns)]
+        results.append((out[:count].tolist(), fired[:count].tolist(), patterns.tolist(), basis.tolist(), outcome.tolist()))
     assert results[0] == results[1]
     assert np.all(np.diff(results[0][0]) > 0)
 

@@ -21,7 +21,8 @@ from qkdlab.classical_channel import LocalChannel, SocketChannel
 from qkdlab.datatypes import Clicks, DistillSettings, SourceSettings, TimeTags
 from qkdlab.errors import BadInput
 from qkdlab.parties import Alice, Bob, replayed
-from qkdlab.session import Session, _secret_slots
+from qkdlab.receiver import Receiver, _secret_slots
+from qkdlab.session import Session
 
 SOURCE = {"intensities": (0.5, 0.15, 0.001), "probabilities": (0.6, 0.25, 0.15), "key_basis_probability": 0.7,
           "clock_hz": 2e8}
@@ -95,12 +96,10 @@ def test_two_processes_over_a_socket_make_the_same_key(recording, report):
                                  env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
         connection, _ = server.accept()
         with connection:
-            from qkdlab.session import _Receiver
-
-            session = Session(run)
             bob = Bob(agreement, SocketChannel(connection), replayed(run.public_seed), {"simulated": True})
             bob.hello()
-            receiver = _Receiver(session, bob, replayed(run.public_seed))
+            receiver = Receiver(run, agreement, bob, replayed(run.public_seed),
+                                tell=lambda *step, **values: None, blocked=lambda: None)
             for tags in run.tag_blocks():
                 receiver.take(tags)
             receiver.close()
@@ -275,7 +274,7 @@ def test_the_reason_is_the_blocks_even_if_the_light_goes_out_later():
 
     report = Session(Fading()).run()
     assert "abort line" in report["reason"]
-    assert report["warnings"] and "s of Bob's clock: " in report["warnings"][-1]
+    assert report["warnings"] and "s of Bob's clock are not used: " in report["warnings"][-1]
 
 
 def test_no_key_bits_in_events_or_report():

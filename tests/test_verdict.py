@@ -8,7 +8,7 @@ from qkdlab import simulation
 from qkdlab.datatypes import DistillSettings, ReceiverSettings, SourceSettings, TimeTags
 from qkdlab.session import Session
 from qkdlab.simulation import ChannelSettings, DetectorSettings, EveSettings
-from qkdlab.verdict import bare_recording, compared, failed, judged
+from qkdlab.verdict import compared, failed, judged
 
 BRIGHT = {
     "source": SourceSettings(intensities=(0.5, 0.15, 0.001), probabilities=(0.5, 0.25, 0.25), key_basis_probability=0.7,
@@ -77,7 +77,6 @@ def test_losses_are_told(good):
 
 def test_files_of_which_nothing_can_be_said():
     assert failed("x is damaged").why == ("X is damaged.",) and failed("x").outcome == "failed"
-    assert "1,234 detections in 2 inputs" in bare_recording({"photons": 1234, "channels": {"0": 1, "1": 2}}).why[0]
 
 
 def test_beside_another_run(good):

@@ -1,8 +1,9 @@
 """The watch over devices: who is told, and in which order."""
 
 import threading
+import time
 
-from qkdlab.instruments.errors import InstrumentTimeout
+from qkdlab.instruments.errors import DeviceError, InstrumentTimeout
 from qkdlab.watch import Watch
 
 
@@ -10,13 +11,10 @@ class Device:
     """Answers who it is, or not."""
 
     def __init__(self, there):
-        self.there, self.closed, self.lock = there, False, threading.Lock()
+        self.there, self.lock = there, threading.Lock()
         self.transport = self
 
-    def query(self, text):
-        raise AssertionError("the identity is asked for by the device itself")
-
-    def _identify(self, transport):
+    def check(self):
         if not self.there:
             raise InstrumentTimeout("no answer")
 
@@ -26,7 +24,8 @@ def test_a_device_that_is_silent_is_told_once_and_told_again_when_it_is_back():
     with Watch({"laser": device}, lambda *what: (told.append(what), away.set()), period_s=0.001) as watch:
         assert away.wait(10)
         device.there = True
-        assert watch.wait_until_back(threading.Event())
+        assert watch.wait_until_back(threading.Event()) and [state for _, state, _ in told] == ["away"]
+        watch.back({"laser", "never away"})
     assert [(name, state) for name, state, _ in told] == [("laser", "away"), ("laser", "back")]
     assert "no answer" in told[0][2] and not watch.away
 
@@ -39,18 +38,44 @@ def test_a_device_is_not_back_before_all_was_done_about_its_absence():
         assert go_on.wait(10)
         order.append("light off")
 
-    watch = Watch({"tagger": device}, lambda name, state, message: order.append(state), gone=gone)
+    watch = Watch({"tagger": device}, lambda name, state, message: order.append(state), period_s=0.01, gone=gone)
     finder = threading.Thread(target=watch.report, args=("tagger", InstrumentTimeout("no answer")))
     finder.start()
     assert attending.wait(10)
-    waiter = threading.Thread(target=lambda: order.append(watch.wait_until_back(threading.Event())))
+    waiter = threading.Thread(target=lambda: order.append(watch.wait_until_back(threading.Event())), daemon=True)
     waiter.start()
     waiter.join(0.6)                                     # two looks at the device, which answers
     assert waiter.is_alive() and order == ["away"]
     go_on.set()
     finder.join(10)
     waiter.join(10)
-    assert order == ["away", "light off", "back", True]
+    assert order == ["away", "light off", True]
+
+
+def test_a_device_that_somebody_talks_to_is_not_taken_for_lost_nor_for_back():
+    device, told = Device(there=False), []
+    with device.lock, Watch({"laser": device}, lambda *what: told.append(what), period_s=0.001) as watch:
+        time.sleep(0.1)                                  # many looks
+        assert not watch.away
+        watch.report("laser", InstrumentTimeout("no answer"))
+        ended = threading.Event()
+        threading.Timer(0.1, ended.set).start()
+        assert not watch.wait_until_back(ended) and [state for _, state, _ in told] == ["away"]
+
+
+def test_a_device_that_answers_nonsense_is_not_back():
+    device, ended, tried = Device(there=True), threading.Event(), []
+
+    def check():
+        tried.append(1)
+        if len(tried) > 3:
+            ended.set()
+        raise DeviceError("not the device that was expected")
+
+    device.check = check
+    watch = Watch({"laser": device}, lambda *what: None, period_s=0.001)
+    watch.report("laser", InstrumentTimeout("no answer"))
+    assert not watch.wait_until_back(ended) and len(tried) > 3
 
 
 def test_the_wait_for_a_device_ends_when_the_session_does():

@@ -7,13 +7,14 @@ an empty one ends the stream. With a reference index each tag is a pair: the tim
 """
 
 import json
+import math
 import pathlib
 import shlex
 import threading
 
 import numpy as np
 
-from .device import Device
+from .device import FAULTS, Device
 from .server import HOST
 
 __all__ = ["DataLink"]
@@ -33,6 +34,7 @@ class DataLink(Device):
     """
 
     scheme = "zmq"
+    faults = {**FAULTS, "restart": "the program is started anew: its streams and files are no more"}
 
     def __init__(self, world, name, folder):
         super().__init__(world, name)
@@ -77,26 +79,40 @@ class DataLink(Device):
 
     # ------------------------------------------------------------------------------------------------- from the box
 
-    def deliver(self, channel, times, reference):
-        """Tags of one RAW output: uint64 or int64 (n,), ps; `reference` likewise, or None."""
-        for sink in list(self._sinks.values()):
-            if sink.channel == channel:
+    @property
+    def opened(self):
+        """How many streams and files were opened so far."""
+        return self._next - 1
+
+    def deliver(self, channel, times, reference, first=math.inf):
+        """Tags of one RAW output: uint64 or int64 (n,), ps; `reference` likewise, or None. To the `first` that were
+        opened, as far as they are open still."""
+        for number, sink in list(self._sinks.items()):
+            if sink.channel == channel and number <= first:
                 sink.write(_pairs(times, reference) if sink.with_reference else _since(times, reference))
 
-    def end(self):
-        """The acquisition is over."""
-        for sink in list(self._sinks.values()):
-            sink.end()
+    def end(self, first=math.inf):
+        """The acquisition of which these have heard is over."""
+        for number, sink in list(self._sinks.items()):
+            if number <= first:
+                sink.end()
 
     def abandon(self):
         """Wait for no reader any longer."""
         for sink in list(self._sinks.values()):
             sink.closing.set()
 
+    def failed(self, kind, options):
+        if kind == "restart":
+            self._forget()
+            self.clear(kind)
+
+    def _forget(self):
+        for number in list(self._sinks):
+            self._sinks.pop(number).close()
+
     def close(self):
-        for sink in self._sinks.values():
-            sink.close()
-        self._sinks.clear()
+        self._forget()
         if self._context is not None:
             self._context.destroy(linger=0)
 
@@ -157,9 +173,9 @@ class _Stream:
         self.closing, self._lock, self._out = threading.Event(), threading.Lock(), zmq.POLLOUT
         try:
             self._socket.bind(f"tcp://{HOST}:{port}")
-        except zmq.ZMQError:
+        except zmq.ZMQError as error:
             self._socket.close()
-            raise
+            raise OSError(error.errno, f"port {port}: {error.strerror}") from None
 
     def write(self, words):
         words = np.ascontiguousarray(words, "<i8" if words.dtype == np.int64 else "<u8")

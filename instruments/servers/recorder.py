@@ -27,7 +27,7 @@ class Recorder:
     def __init__(self, device, buffer_tags, replay):
         self._device, self._buffer_tags = device, buffer_tags
         self._replay = [_by_input(tags) for tags in replay] if replay else None
-        self._thread, self._stopped = None, threading.Event()
+        self._thread, self._stopped, self._hearers = None, threading.Event(), math.inf
         self._histograms = {}
         sync = device.world.link.sync
         self.frame_slots = sync.frame_slots if sync else _FRAME_SLOTS
@@ -41,14 +41,17 @@ class Recorder:
         """Begin. Sub-acquisitions (`repeated`) are sent when each ends, one long acquisition when the buffer is full."""
         self.stop()
         self._join()
+        self._hearers = math.inf
         self._stopped.clear()
         self._thread = threading.Thread(target=self._run, args=(width_ps * 1e-12, period_ps * 1e-12, times, repeated),
                                         name="id900 recorder", daemon=True)
         self._thread.start()
 
     def stop(self):
-        """End the acquisition; what is in the buffer is still sent."""
-        self._stopped.set()
+        """End the acquisition; what is in the buffer is still sent, but not to who opens a stream after this."""
+        if not self._stopped.is_set():
+            self._hearers = self._device.link.opened
+            self._stopped.set()
 
     def close(self):
         """Stop and wait."""
@@ -83,7 +86,7 @@ class Recorder:
                     world.take(max(gap_s, 1e-9))                         # the gap: these clicks nobody sees
                 self._acquire(begun_ps + done * period_ps, width_s, math.inf if repeated else self._buffer_tags)
             done += 1
-        self._device.link.end()
+        self._device.link.end(self._hearers)
 
     def _acquire(self, zero_ps, width_s, buffer_tags):
         """One stretch, perhaps without end, from time 0 on: all times are by the tagger's own clock."""
@@ -164,7 +167,7 @@ class Recorder:
                     device.lost[i] += n
                     stop = stop[n:]
                 reference = self._times(found, device.wired("RAW#:REF:LINK", i))
-                device.link.deliver(i, stop, reference)
+                device.link.deliver(i, stop, reference, self._hearers)
 
 
 def _by_input(tags):

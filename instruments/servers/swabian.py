@@ -36,7 +36,10 @@ class SwabianDevice(Device):
 
     def __init__(self, world, name, serial="2100000ABC"):
         super().__init__(world, name)
-        self.serial, self.module = serial, SwabianModule(self)
+        self.serial, self.module, self.plugged = serial, SwabianModule(self), 0
+
+    def repaired(self, kind):
+        self.plugged += kind == "disconnect"
 
 
 class SwabianModule:
@@ -65,11 +68,22 @@ class SwabianModule:
 
 
 class _Tagger:
+    """Of no use any more once it was let go or lost: a tagger that is plugged in again is a new object."""
+
     def __init__(self, device):
-        self.device, self.freed = device, False
+        self.device, self.freed, self._plugged = device, False, device.plugged
         self._levels, self._delays, self._dead = {}, {}, {}
 
+    @property
+    def gone(self):
+        return self.freed or self._plugged != self.device.plugged or self.device.broken("disconnect") is not None
+
+    def _refuse_gone(self):
+        if self.gone:
+            raise RuntimeError("the Time Tagger is not connected")
+
     def getSerial(self):
+        self._refuse_gone()
         return self.device.serial
 
     def getModel(self):
@@ -79,9 +93,11 @@ class _Tagger:
         return "simulated"
 
     def setTriggerLevel(self, channel, voltage):
+        self._refuse_gone()
         self._levels[abs(channel)] = float(voltage)
 
     def getTriggerLevel(self, channel):
+        self._refuse_gone()
         return self._levels.get(abs(channel), 0.5)
 
     def setInputDelay(self, channel, delay):
@@ -124,10 +140,8 @@ class _Stream:
 
     def getData(self):
         """What came since the last call, a buffer."""
-        device = self._tagger.device
-        if self._tagger.freed or device.broken("disconnect") is not None:
-            raise RuntimeError("the Time Tagger is not connected")
-        world = device.world
+        self._tagger._refuse_gone()
+        world = self._tagger.device.world
         world.clock.sleep(self._STEP_S if world.clock.speed == 0 else 0)
         passed_s = min(world.clock.now() - self._since_s, self._MOST_S)
         if not self._running or passed_s <= 0:

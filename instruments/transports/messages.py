@@ -17,7 +17,9 @@ class ZmqConnection:
     settle_s = 0.0
 
     def __init__(self, host, port, deadline):
-        self._socket = _zmq_socket("REQ", host, port)
+        import zmq
+
+        self._socket = _connected(zmq.Context.instance().socket(zmq.REQ), host, port)
 
     def send(self, data, deadline):
         self._socket.send(data)                          # to a queue: does not block
@@ -35,10 +37,23 @@ class ZmqConnection:
 
 
 class PairStream:
-    """A ZeroMQ PAIR socket from which a device pushes blocks."""
+    """A ZeroMQ PAIR socket from which a device pushes blocks. ``broken`` has something to read once its other end was lost
+    (the socket itself would wait in silence for another one)."""
 
     def __init__(self, host, port):
-        self.socket = _zmq_socket("PAIR", host, port)
+        import zmq
+
+        self.socket = zmq.Context.instance().socket(zmq.PAIR)
+        self.socket.rcvhwm = 32          # blocks that wait for a slow reader: memory has an end, the sender is held up
+        self.broken = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        _connected(self.socket, host, port)
+
+    def is_broken(self):
+        """Whether the other end was lost since the last question."""
+        found = False
+        while self.broken.poll(0):
+            found = bool(self.broken.recv_multipart())
+        return found
 
     def receive(self):
         """The next block without a copy (object with the buffer protocol), or None where none has arrived."""
@@ -50,13 +65,12 @@ class PairStream:
             return None
 
     def close(self):
+        self.socket.disable_monitor()
+        self.broken.close(linger=0)
         self.socket.close(linger=0)
 
 
-def _zmq_socket(kind, host, port):
-    import zmq
-
-    socket = zmq.Context.instance().socket(getattr(zmq, kind))
+def _connected(socket, host, port):
     socket.linger = 0
     socket.connect(f"tcp://{host}:{port}")
     return socket

@@ -11,7 +11,7 @@ from qkdlab.instruments.errors import InstrumentInUse
 __all__ = ["Claim", "Held"]
 
 _held = {}                       # address: claim, within this process
-_guard = threading.Lock()
+_guard = threading.RLock()        # a signal's handler may come here while the same thread is here
 
 
 def _folder():

@@ -36,7 +36,7 @@ class Transport:
         self.address, self.framing, self.timeout_s = address, framing, timeout_s
         self.lock, self.reopened, self.closed, self.identity = threading.RLock(), 0, False, ""
         self._dial, self._identify, self._connection, self._record = dial, identify, None, None
-        self._users, self._opening = 1, False
+        self._users, self._opening, self._talking = 1, False, False
         self._claim = Claim(address, session)
         try:
             with self.lock:
@@ -86,9 +86,13 @@ class Transport:
     def _exchange(self, request, framing, read, timeout_s):
         with self.lock:
             timeout_s = timeout_s or self.timeout_s
+            if self._talking:                            # a signal's handler in the midst of an exchange of this thread
+                self._drop()
+                self._talking = False
             connection = self._ready()
             deadline = time.monotonic() + timeout_s
             try:
+                self._talking = True
                 self._note(">", request)
                 connection.send(framing.encode(request), deadline)
                 return read(connection, deadline)
@@ -102,6 +106,8 @@ class Transport:
             except BaseException:                        # an interrupted exchange leaves its answer behind
                 self._drop()
                 raise
+            finally:
+                self._talking = False
 
     # -------------------------------------------------------------------------------------------------- connection
 

@@ -38,7 +38,7 @@ class Value:
 
     def __str__(self):
         digits = 4 if self.uncertainty <= 0 else min(9, max(0, 1 - math.floor(math.log10(self.uncertainty))))
-        return f"{self.value:.{digits}f} +- {self.uncertainty:.{digits}f} {self.unit}".rstrip()
+        return f"{self.value:.{digits}f} ± {self.uncertainty:.{digits}f} {self.unit}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import BadInput
 from .record import Calibration
 
-__all__ = ["Drift", "Status", "Store", "bench_blockers", "blocker"]
+__all__ = ["Drift", "Status", "Store", "bench_blockers", "bench_calibrations", "blocker"]
 
 DUE = 0.8                        # part of its validity after which a calibration is called due: time to make it again
 SLOPE_SIGMAS = 3.0               # a slope below so many of its standard deviations is no drift: 1 in 370 by chance
@@ -190,8 +190,7 @@ def bench_blockers(file, *, real):
     tuple of callable
         For ``Session(..., blockers=...)``; empty where nothing is needed.
     """
-    wanted = file.tables["calibrations"]
-    needed = tuple(dict.fromkeys([*wanted.needed, *(name for one in file.devices.values() for name in one.calibrations)]))
+    wanted, needed = file.tables["calibrations"], _needed(file)
     if not needed:
         return ()
     if wanted.store is None:
@@ -199,6 +198,22 @@ def bench_blockers(file, *, real):
         return (lambda: reason,)
     store = Store(file.path.parent / wanted.store)
     return (lambda: blocker(store, needed, real=real),)
+
+
+def bench_calibrations(file):
+    """The calibrations that a bench rests on now, for the run's record: name to ``{"id", "made_at", "state"}``, the first
+    two None where there is none."""
+    folder, needed = file.tables["calibrations"].store, _needed(file)
+    if folder is None:
+        return {name: {"id": None, "made_at": None, "state": "missing"} for name in needed}
+    return {one.name: {"id": getattr(one.calibration, "id", None), "made_at": getattr(one.calibration, "made_at", None),
+                       "state": one.state} for one in Store(file.path.parent / folder).status(needed=needed)}
+
+
+def _needed(file):
+    """Names of the calibrations that the file or one of its devices asks for."""
+    names = [*file.tables["calibrations"].needed, *(name for one in file.devices.values() for name in one.calibrations)]
+    return tuple(dict.fromkeys(names))
 
 
 def _load(path):

@@ -5,7 +5,6 @@ family (Carter & Wegman, J. Comput. Syst. Sci. 18, 143, 1979; Krawczyk, CRYPTO '
 lemma asks for (Renner, PhD thesis, ETH 2005, theorem 5.5.1). The arithmetic is exact at every size: nothing is rounded.
 """
 
-import hashlib
 import math
 import operator
 
@@ -15,7 +14,7 @@ from .. import _ext
 from ..bits import Bits
 from ..errors import BadInput
 
-__all__ = ["amplify", "expand_seed"]
+__all__ = ["amplify"]
 
 
 def amplify(key, length, seed):
@@ -52,31 +51,6 @@ def amplify(key, length, seed):
     else:
         out = _by_transform(key.words, seed.words, n, length, plan)
     return Bits.from_bytes(out, length)
-
-
-def expand_seed(seed, n_bits):
-    """A long seed from a short one: the first `n_bits` bits of SHAKE256.
-
-    For replays and for links that cannot carry a whole Toeplitz seed. A seed made this way is only computationally
-    indistinguishable from a uniform one: the key is then no longer secure information-theoretically, which whoever
-    uses it must name among the assumptions.
-
-    Parameters
-    ----------
-    seed : bytes
-        Public.
-    n_bits : int
-        At least 0.
-
-    Returns
-    -------
-    Bits
-        `n_bits` bits, the same on every machine.
-    """
-    if not isinstance(seed, bytes | bytearray | memoryview):
-        raise BadInput(f"bytes are expected, got {type(seed).__name__}", field="seed")
-    n_bits = _whole(n_bits, "n_bits")
-    return Bits.from_bytes(hashlib.shake_256(b"qkdlab seed 1:" + bytes(seed)).digest((n_bits + 7) // 8), n_bits)
 
 
 def _checked(key, length, seed):
@@ -126,10 +100,11 @@ def _direct(key, seed, n, length):
 # Products of 64-bit words, and of transformed blocks, that take as long as one transform of 2^14 places (measured).
 _WORD_PRODUCTS = {"portable": 5_000, "avx2": 20_000, "avx512": 8_000}[_ext.path]
 _BLOCK_PRODUCTS = {"portable": 6, "avx2": 5, "avx512": 17}[_ext.path]
-# Products of words, and of cells of transformed blocks, in one call: some 0.1 s on the slowest path, so that Ctrl-C
-# does not wait for longer.
+# Products of words, and of cells of transformed blocks, and transforms in one call: some 0.1 s on the slowest path, so that
+# Ctrl-C does not wait for longer; and not much less, for threads that hash at a time wait for each other between calls.
 _WORDS_AT_ONCE = 1 << 22
 _CELLS_AT_ONCE = 1 << 19
+_BLOCKS_AT_ONCE = 64
 _KEY_BLOCKS = 128           # key blocks held transformed at a time: bounds the memory
 
 
@@ -161,18 +136,20 @@ def _by_transform(key, seed, n, length, k):
     # Block a = 0 ... n_out of the product is the sum over key blocks b of seed block a - b + n_key - 1 by key block b.
     sums[:] = 0
     for first in range(0, n_key, at_once):
-        for b in range(at_once):
-            hashing.transform(key, (first + b - n_key) * size + n, work, keys, b)
-        for b in range(at_once + n_out):
-            hashing.transform(seed, (n_key - first - at_once + b) * size - 1, work, seeds, b)
+        for b in range(0, at_once, _BLOCKS_AT_ONCE):
+            hashing.transform(key, (first + b - n_key) * size + n, work, keys, b, min(_BLOCKS_AT_ONCE, at_once - b))
+        for b in range(0, at_once + n_out, _BLOCKS_AT_ONCE):
+            hashing.transform(seed, (n_key - first - at_once + b) * size - 1, work, seeds, b,
+                              min(_BLOCKS_AT_ONCE, at_once + n_out - b))
         step = max(1, _CELLS_AT_ONCE // (at_once * (n_out + 1)))
         for c in range(0, cells, step):
             hashing.multiply_add(seeds[c : c + step], keys[c : c + step], sums[c : c + step])
 
     # It is twice as long as a block: its upper half meets the lower half of the next one.
     words, out = size // 64, np.zeros((n_out + 2) * size // 64, np.uint64)
-    for a in range(n_out + 1):
-        hashing.interpolate(sums, a, work, out[a * words : (a + 2) * words])
+    for a in range(0, n_out + 1, _BLOCKS_AT_ONCE):
+        b = min(a + _BLOCKS_AT_ONCE, n_out + 1)
+        hashing.interpolate(sums, a, work, out[a * words : (b + 1) * words], b - a)
     return out[words:].view(np.uint8)[: (length + 7) // 8]
 
 

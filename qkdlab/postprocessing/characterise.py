@@ -170,7 +170,6 @@ class _Report:
 
     def __init__(self, seen):
         self._seen, self._duration_ps = seen, max(seen._last - seen._first, 1)
-        self._errors, self._reasons = {}, {}
         self._channels = [c for c in np.flatnonzero(seen._counts).tolist()]
         self._clicks = {c: int(seen._counts[c]) for c in self._channels}
         pulsed = seen._folder is not None and seen._folder.rate_hz is not None

@@ -21,7 +21,7 @@ PHASE_FLOOR = 1e-8               # variance (slots^2) of a phase measurement tha
 
 # cosine and sine of one and of two turns at the middle of each bin, in units of 2^-20, whole numbers
 _TURN = np.array([[round(f(2 * math.pi * m * (k + 0.5) / BINS) * (1 << 20)) for k in range(BINS)]
-                  for m, f in ((1, math.cos), (1, math.sin), (2, math.cos), (2, math.sin))], np.int64)
+                  for m, f in ((1, math.cos), (1, math.sin), (2, math.cos), (2, math.sin))], np.int32)
 
 
 def phase_of(counts):
@@ -38,15 +38,22 @@ def phase_of(counts):
         Distance of the pulse from the middle (slots, -0.5 to 0.5), its variance, and the visibility. All are
         computed from whole numbers and rounded, so they are the same on every machine.
     """
-    total = int(counts.sum())
-    c1, s1, c2, s2 = (int(x) / (1 << 20) for x in _TURN @ counts.astype(np.int64))
+    return _phase(np.ascontiguousarray(counts, np.int64), 0, BINS, 1)[:3]
+
+
+def _phase(counts, first, width, windows):
+    """As :func:`phase_of` in the fullest of the windows that begin at `first` and after it, as if that stood in the middle;
+    its number, and how many tags it holds."""
+    sums = np.empty(4, np.int64)
+    at, total = _ext.match.moments(counts, _TURN, first, width, windows, sums)
+    c1, s1, c2, s2 = (x / (1 << 20) for x in sums.tolist())
     length = math.sqrt(c1 * c1 + s1 * s1)
     if not total or not length:
-        return 0.0, math.inf, 0.0
+        return 0.0, math.inf, 0.0, at, total
     error = round(math.atan2(-s1, -c1) / (2 * math.pi) * 2**30) / 2**30
     # sum of sin^2 of the angles from the mean angle, by the double-angle formula
     across = 0.5 * (total - (c2 * (c1 * c1 - s1 * s1) + 2 * s2 * c1 * s1) / (length * length))
-    return error, max(across, 0.0) / (2 * math.pi * length) ** 2 + PHASE_FLOOR, length / total
+    return error, max(across, 0.0) / (2 * math.pi * length) ** 2 + PHASE_FLOOR, length / total, at, total
 
 
 def phase_within(counts, window):
@@ -55,25 +62,18 @@ def phase_within(counts, window):
 
     Where pulses are short against the slot, the background would be most of the error.
     """
-    error, variance, visibility = phase_of(counts)
+    counts = np.ascontiguousarray(counts, np.int64)
+    error, variance, visibility, _, total = _phase(counts, 0, BINS, 1)
     if window >= BINS // 2:
         return error, variance, visibility
-    total = int(counts.sum())
     reach = min(BINS // 2, window + math.ceil(5 * BINS * math.sqrt(min(variance, 1.0))))
     centre = BINS // 2 + round(error * BINS)
-    around_and_around = np.concatenate([counts, counts, counts])
     for _ in range(2):
-        first = centre % BINS + BINS - reach - window
-        near = around_and_around[first : first + 2 * (reach + window)]
-        sums = np.cumsum(near, dtype=np.int64)
-        inner = sums[2 * window - 1 :] - np.concatenate([[0], sums[: -2 * window]])      # windows that begin at each bin
-        at = int(np.argmax(inner)) if reach else 0
-        if int(inner[at]) - (1 - visibility) * total * 2 * window / BINS < 0.5 * visibility * total:
+        offset, finer, _, at, most = _phase(counts, (centre - reach - window) % BINS, 2 * window,
+                                             min(2 * reach + 1, BINS))
+        if most - (1 - visibility) * total * 2 * window / BINS < 0.5 * visibility * total:
             return error, variance, visibility
         middle = centre - reach + at
-        around = np.zeros(BINS, np.int64)
-        around[BINS // 2 - window : BINS // 2 + window] = near[at : at + 2 * window]
-        offset, finer, _ = phase_of(around)
         if reach:
             centre, reach = middle + round(offset * BINS), 0          # once more, around the mean
     found = (middle - BINS // 2) / BINS + offset
@@ -98,10 +98,9 @@ def sharp_phase(counts, window):
     total, width = int(counts.sum()), 2 * window
     if width >= BINS // 2:
         return None
-    sums = np.cumsum(np.concatenate([[0], counts, counts[:width]]), dtype=np.int64)
-    inner = sums[width:-1] - sums[: -width - 1]                    # of each window, by its first bin
-    at, expected = int(np.argmax(inner)), total * width / BINS
-    most = int(inner[at])
+    counts = np.ascontiguousarray(counts, np.int64)
+    at, most = _ext.match.moments(counts, _TURN, 0, width, BINS, np.empty(4, np.int64))
+    expected = total * width / BINS
     if most <= expected or most * math.log(most / expected) - (most - expected) < 10 + math.log(BINS):
         return None
     inside = np.concatenate([counts, counts])[at : at + width]

@@ -15,6 +15,7 @@ SIGNIFICANCE = 7.0           # peak over noise that is asked for; the largest of
 CONFIRMATION = 4.0           # asked of other clicks, for the one frame number that was found
 CLICKS_LIMIT = 1 << 24       # clicks after which the string is held to be absent
 LONGEST_DELAY_S = 2e-6       # between detectors
+DIRECT = 1024                # clicks in a header's half, at most, that are compared with it one by one: more by Fourier
 CANDIDATES = 512             # frame numbers tried at a time, or as many as there are frames with clicks
 PATIENCE = 64                # detectors whose delay is not known are waited for, so many times as long as it took to find
                              # the string
@@ -56,9 +57,7 @@ class FrameSearch:
         self._half = sync.header_slots // 2
         self._longest_delay = min(sync.frame_slots // 4, math.ceil(LONGEST_DELAY_S * clock_hz))
         self._on = preamble.fixed_pattern(sync)
-        template = np.zeros(sync.frame_slots)
-        template[: self._half] = np.where(self._on, 1, -1)
-        self._template = np.fft.rfft(template)
+        self._sign = np.where(self._on, 1, -1).astype(np.int8)
         self._counts = np.zeros((4, sync.frame_slots), np.int32)
         self._clicks = 0
         self._next = 1
@@ -107,24 +106,32 @@ class FrameSearch:
         return found and self._place_rest(found, placed, final or self.exhausted or waited)
 
     def _correlation(self, counts):
-        """Clicks in on slots minus clicks in off slots, for each place where the frame may begin; int64 (F,)."""
-        spectrum = self._template * np.conj(np.fft.rfft(counts))
+        """Clicks in on slots minus clicks in off slots, for each place where the frame may begin (F,)."""
+        if int(counts.sum()) * self._half <= DIRECT * self._sync.frame_slots:
+            place = _places(counts)
+            place = np.concatenate([place - self._sync.frame_slots, place[: np.searchsorted(place, self._half)]])
+            score = np.zeros(self._sync.frame_slots, np.int32)
+            _ext.correlate.pattern(place, self._sign, 0, score)
+            return score
+        spectrum = np.fft.rfft(self._sign, self._sync.frame_slots) * np.conj(np.fft.rfft(counts))
         return np.rint(np.fft.irfft(spectrum, self._sync.frame_slots)).astype(np.int64)
 
     def _frame_start(self, score):
         """What to add to the slots so that frames begin at multiples of their length, and its significance."""
-        best = int(np.argmax(score))
-        spread = float(score.std())
-        return best, (float(score[best] - score.mean()) / spread if spread else 0.0)
+        best, n, total, squares = int(np.argmax(score)), len(score), 0, 0
+        for at in range(0, n, 1 << 16):                   # whole numbers in floats: exact, and quick in pieces
+            part = score[at : at + (1 << 16)].astype(float)
+            total, squares = total + int(part.sum()), squares + int((part * part).sum())
+        spread = math.sqrt(max(n * squares - total * total, 0)) / n
+        return best, ((int(score[best]) - total / n) / spread if spread else 0.0)
 
     def _near(self, counts, start):
-        """As :meth:`_correlation`, only from ``start - longest_delay`` to ``start + longest_delay``; int64."""
-        reach = self._longest_delay
-        part = np.take(counts, np.arange(-start - reach, self._half - start + reach), mode="wrap")
-        size = 1 << (len(part) - 1).bit_length()
-        template = np.where(self._on, 1.0, -1.0)
-        score = np.fft.irfft(np.fft.rfft(part, size) * np.conj(np.fft.rfft(template, size)), size)
-        return np.rint(score[: 2 * reach + 1][::-1]).astype(np.int64)
+        """As :meth:`_correlation`, only from ``start - longest_delay`` to ``start + longest_delay``; int32."""
+        first = start - self._longest_delay
+        place = _places(np.take(counts, np.arange(-start - self._longest_delay, self._half - first), mode="wrap"))
+        score = np.zeros(2 * self._longest_delay + 1, np.int32)
+        _ext.correlate.pattern(place - (start + self._longest_delay), self._sign, first, score)
+        return score
 
     def _per_detector(self, start):
         """Offsets within the frame of each detector, and which of them stand out by themselves already."""
@@ -218,6 +225,12 @@ class FrameSearch:
         on, used = np.zeros(n, np.int64), np.zeros(n, np.int64)
         _ext.match.matches(row, place, patterns, first, on, used)
         return (2 * on - used) / np.sqrt(np.maximum(used, 1))
+
+
+def _places(counts):
+    """Index of each click, in order."""
+    place = np.flatnonzero(counts)
+    return np.repeat(place, counts[place])
 
 
 class HeaderWatch:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import _ext
 from ..datatypes import Clicks
 from ..errors import BadInput
 from .clock import BINS
@@ -110,21 +111,22 @@ class Synchroniser:
             All that is certain by now, later than those given before; public slots are left out. Often empty at first:
             the tags wait until the slots are known, and none is lost by that.
         """
-        time_ps, detector = tags.time_ps, self._input.take(tags.channel)
-        if detector.max(initial=0) > 3:
+        time_ps, detector = tags.time_ps, np.empty(len(tags), np.uint8)
+        highest, in_order = _ext.match.inputs(time_ps, tags.channel, self._input, detector)
+        if highest > 3:
             ours = np.flatnonzero(detector < 4)
             time_ps, detector = time_ps[ours], detector[ours]
         back = np.empty(0, np.int64)
-        if (time_ps[1:] < time_ps[:-1]).any():
+        if not in_order:
             back = np.flatnonzero(np.diff(time_ps) < -DISORDER_PS) + 1
         if len(back) > MOST_STEPS:
             order = np.argsort(time_ps, kind="stable")
-            time_ps, detector, back = time_ps[order], detector[order], back[:0]
+            time_ps, detector, back, in_order = time_ps[order], detector[order], back[:0], True
         for times, detectors in zip(np.split(time_ps, back), np.split(detector, back), strict=True):
             if len(times):
                 self._first_ps = int(times[0]) if self._first_ps is None else self._first_ps
                 self._step_back(int(times[0]))
-                self._tracker.add(times, detectors)
+                self._tracker.add(times, detectors, in_order)
                 self._run()
         return self._collect()
 

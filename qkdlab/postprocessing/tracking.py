@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import _ext
 from .clock import BINS, CARRY, Clock
-from .gate import align, choose_gate
+from .gate import align, choose_gate, jitter_ps
 from .pulse_rate import FIRST_SPAN_S, grow, longest_span_s, search, sharpen
 
 __all__ = ["Detections", "LostStretch", "Tracker", "Unlocked"]
@@ -89,7 +89,8 @@ class Tracker:
         self._clock_hz, self._search_ppm = clock_hz, search_ppm
         self._intensities = signal_intensity, gate_ps, mean_intensity
         self._time, self._detector = np.empty(0, np.int64), np.empty(0, np.uint8)
-        self._new, self._count = [], 0
+        self._room = self._time, self._detector
+        self._new, self._count, self._in_order = [], 0, True
         self.clock = None
         self.forget()
 
@@ -102,8 +103,9 @@ class Tracker:
         self._following, self._found, self._span_s = False, None, FIRST_SPAN_S
         self._blind = True                       # what clicked just before the next stretch is not known
 
-    def add(self, time_ps, detector):
-        """Tags to wait (at least one): int64, and uint8 from 0 to 3. Sorted later if they are not."""
+    def add(self, time_ps, detector, in_order=False):
+        """Tags to wait (at least one): int64, and uint8 from 0 to 3. Sorted later unless they are `in_order`."""
+        self._in_order &= in_order and (self.latest_ps is None or int(time_ps[0]) >= self.latest_ps)
         self._new.append((time_ps, detector))
         self._count += len(time_ps)
         self.latest_ps = max(int(time_ps[-1]), int(time_ps[-1]) if self.latest_ps is None else self.latest_ps)
@@ -123,14 +125,17 @@ class Tracker:
         return self._count > wanted or self.latest_ps >= self.clock.time_ps + self._longest_block_ps(wanted)
 
     def _join(self):
+        """Put what came in behind what waits, in a room that is used again and again."""
         if not self._new:
             return
-        self._time = np.concatenate([self._time, *(time_ps for time_ps, _ in self._new)])
-        self._detector = np.concatenate([self._detector, *(detector for _, detector in self._new)])
-        self._new = []
-        if (self._time[1:] < self._time[:-1]).any():
+        if self._count > len(self._room[0]):
+            self._room = np.empty(self._count, np.int64), np.empty(self._count, np.uint8)
+        parts = zip((self._time, self._detector), *self._new, strict=True)
+        self._time, self._detector = (_filled(room, waiting) for room, waiting in zip(self._room, parts, strict=True))
+        if not self._in_order and (self._time[1:] < self._time[:-1]).any():
             order = np.argsort(self._time, kind="stable")
             self._time, self._detector = self._time[order], self._detector[order]
+        self._new, self._in_order = [], True
 
     def _drop(self, n):
         self._time, self._detector = self._time[n:], self._detector[n:]
@@ -188,15 +193,16 @@ class Tracker:
         for _ in range(3):
             counts = self._rehearse(Clock(found, self.start_ps, delays, turn, window), time_ps, detector)
             delays = align(counts, delays, period_ps, window)
-            window = self._choose(counts, period_ps)
+            window = _half_width(jitter_ps(counts, period_ps), period_ps)
+        self._choose(counts, period_ps)
         self.clock, self._following = Clock(found, self.start_ps, delays, turn, window), True
-        self._recent, self._settled = np.zeros((4, BINS), np.int32), np.zeros((4, BINS), np.int64)
-        self.seen = self.gated = 0
+        self._recent, self._settled = np.zeros((4, BINS), np.int32), np.zeros((4, BINS), np.int64)     # of so many tags:
+        self.seen = self.gated = self._fresh = self._old = 0
 
     def _choose(self, counts, period_ps):
         """Choose the gate; returns the half-width, in bins, in which pulses are looked for."""
         self.gate = choose_gate(counts, period_ps, *self._intensities)
-        return min(BINS // 2, math.ceil(4 * self.gate.jitter_ps / period_ps * BINS) + 2)
+        return _half_width(self.gate.jitter_ps, period_ps)
 
     def _rehearse(self, clock, time_ps, detector):
         """Run a clock over tags; returns the phase histogram by its final course."""
@@ -262,7 +268,7 @@ class Tracker:
             return
         strays = self._strays(block, self._time[:n], self._detector[:n], window)
         self._drop(n)
-        self.seen, self.gated = self.seen + n, self.gated + len(slot)
+        self.seen, self.gated, self._fresh = self.seen + n, self.gated + len(slot), self._fresh + n
         self._tags_per_ps += 0.5 * (n / max(resume_ps - block.start_ps, 1000) - self._tags_per_ps)
         if block.reason is None:
             first, self._blind = block.slot if self._blind else None, False
@@ -274,7 +280,7 @@ class Tracker:
         if clock.phase_error > CARRY:
             self._unlock()
             yield Unlocked(block.stop_ps, "the clock could not be carried on without light")
-        elif self._recent.sum() >= min(max(REALIGN_TAGS[0], self._settled.sum()), REALIGN_TAGS[1]):
+        elif self._fresh >= min(max(REALIGN_TAGS[0], self._old), REALIGN_TAGS[1]):
             self._realign()
 
     def _elsewhere(self, block, n):
@@ -286,15 +292,29 @@ class Tracker:
 
     def _realign(self):
         """Let the delays follow what was seen: the mean of all at first, of the last tags later."""
-        fresh = int(self._recent.sum())
-        weight = max(fresh / (fresh + int(self._settled.sum())), 0.125)
+        weight = max(self._fresh / (self._fresh + self._old), 0.125)
         clock = self.clock
         clock.delay_ps = align(self._recent, clock.delay_ps, 1e12 / clock.rate_hz, clock.window, weight)
-        first = int(self._settled.sum()) < REALIGN_TAGS[1]
+        first = self._old < REALIGN_TAGS[1]
         self._settled += self._recent
         self._recent[:] = 0
+        self._old, self._fresh = self._old + self._fresh, 0
         if first:                                # the start was aligned on few tags: now the pulse is seen more clearly
             clock.window = self._choose(self._settled, 1e12 / clock.rate_hz)
+
+
+def _half_width(jitter_ps, period_ps):
+    """Bins on either side of the middle that hold a pulse."""
+    return min(BINS // 2, math.ceil(4 * jitter_ps / period_ps * BINS) + 2)
+
+
+def _filled(room, parts):
+    """The beginning of an array, into which others were copied; the first of them may be a part of it."""
+    at = 0
+    for part in parts:
+        room[at : at + len(part)] = part
+        at += len(part)
+    return room[:at]
 
 
 def _gaps(time_ps, longest_ps):

@@ -21,6 +21,7 @@ one more where eps_cor is a power of 2 or exceeds one by less than the 2^-94 tha
 log2(2 / eps_cor), to within 2^-43 bit at eps_cor = 1e-15. A report that counts all revealed bits names t besides.
 """
 
+import functools
 import math
 from fractions import Fraction
 
@@ -57,7 +58,12 @@ def tag_bits(eps_cor):
     """
     if not isinstance(eps_cor, int | float | np.floating) or not _SMALLEST <= eps_cor <= 1:
         raise BadInput(f"a number from 2**-80 = {_SMALLEST:.3g} to 1 is expected", field="eps_cor", value=eps_cor)
-    target = Fraction(float(eps_cor))
+    return _tag_bits(float(eps_cor))
+
+
+@functools.lru_cache(maxsize=16)
+def _tag_bits(eps_cor):
+    target = Fraction(eps_cor)
     bits = max(1, 1 - math.frexp(eps_cor)[1])            # 2^-bits is within it
     while collision_bound(bits) > target:
         bits += 1

@@ -45,7 +45,9 @@ a bound for devices that are not perfect, ``fixed_length`` announces a length be
 Planning: best settings of a source and maps of them in :mod:`.optimise`, of a satellite's pass in :mod:`.satellite`, of
 the next block in :mod:`.adaptive`.
 
-To add an analysis, write one file with ``check(source)`` and ``bound(counts, source, security) -> Bound``.
+To add an analysis, write one file with ``check(source)``, which refuses a source that it was not made for
+(:class:`~qkdlab.errors.BadInput`), and ``bound(counts, source, security) -> Bound``, which does so as well; `counts` are
+:class:`~qkdlab.datatypes.DecoyCounts`, `source` and `security` a :class:`Source` and a :class:`Security`.
 """
 
 import functools

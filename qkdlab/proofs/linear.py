@@ -58,20 +58,8 @@ def bound(counts, source, security):
     ``l = floor(s0 + s1 [1 - h(phi)] - leak - 6 log2(S/eps_sec) - log2(2/eps_cor))`` with S shares of eps_sec
     (:func:`shares`).
 
-    Parameters
-    ----------
-    counts : DecoyCounts
-    source : Source
-    security : Security
-
-    Returns
-    -------
-    Bound
-
-    Raises
-    ------
-    BadInput
-        If the source has fewer than two intensities, or no decoy above 0.
+    Arguments and errors are those of every analysis (:mod:`qkdlab.proofs`): BadInput
+    if the source has fewer than two intensities, or no decoy above 0.
     """
     check(source)
     budget = shares(len(source.intensities))

@@ -31,20 +31,8 @@ def bound(counts, source, security):
 
     ``l = floor(s0 + s1 [1 - h(phi)] - leak - 6 log2(19/eps_sec) - log2(2/eps_cor))``
 
-    Parameters
-    ----------
-    counts : DecoyCounts
-    source : Source
-    security : Security
-
-    Returns
-    -------
-    Bound
-
-    Raises
-    ------
-    BadInput
-        If the source has not two intensities above 0.
+    Arguments and errors are those of every analysis (:mod:`qkdlab.proofs`): BadInput
+    if the source has not two intensities above 0.
     """
     check(source)
     shares = sum(SHARES.values())

@@ -29,20 +29,8 @@ def bound(counts, source, security):
 
     ``l = floor(s1 [1 - h(phi)] - leak - 4 log2(15 / (2^(1/4) eps_sec)) - log2(2/eps_cor))``
 
-    Parameters
-    ----------
-    counts : DecoyCounts
-    source : Source
-    security : Security
-
-    Returns
-    -------
-    Bound
-
-    Raises
-    ------
-    BadInput
-        If the source has not two intensities above 0.
+    Arguments and errors are those of every analysis (:mod:`qkdlab.proofs`): BadInput
+    if the source has not two intensities above 0.
     """
     check(source)
     pa_bits = 4 * (math.log2(sum(SHARES.values())) - math.log2(security.eps_sec)) - 1

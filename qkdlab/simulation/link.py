@@ -64,6 +64,8 @@ class SimulatedLink:
     ----------
     source, sync, receiver, choices, channel, detectors, clock, eve
         As given.
+    interceptor : Interceptor
+        What Eve does in which slot.
     simulated : bool
         True.
     truth : list of Truth
@@ -99,7 +101,7 @@ class SimulatedLink:
         given[-1].means(source)                              # refuses a wrong number of intensities
         self._witness = np.random.default_rng(root.spawn(1)[0])      # for the truth alone: it changes no tag
         self._keep_truth = keep_truth
-        self._rng, self._interceptor = physics, Interceptor(eavesdropper.bytes(32))
+        self._rng, self.interceptor = physics, Interceptor(eavesdropper.bytes(32))
         self._period = Fraction(10**12) / Fraction(source.clock_hz)
         self._now = clocks.true_time_ps(clock, 0)            # Alice's time, up to which all is simulated
         self._bank = DetectorBank(self._now)
@@ -221,13 +223,13 @@ class SimulatedLink:
 
     def _photons(self, first, n_slots, channel, detectors, eve, modulator):
         """Slot, detector and origin (+ 4 * photons that Alice emitted, where the truth is kept) of detected photons."""
-        rest = channel, detectors, eve, self._interceptor, first, n_slots, self._rng, modulator
+        rest = channel, detectors, eve, self.interceptor, first, n_slots, self._rng, modulator
         slot, detector = arrivals(self.choices, *rest)
         origin = np.full(len(slot), SIGNAL, np.uint8)
         if self._keep_truth:
-            origin[self._interceptor.intercepts(slot, eve.intercept_fraction)] = EVE
+            origin[self.interceptor.intercepts(slot, eve.intercept_fraction)] = EVE
             if eve.faked_fraction:
-                origin[self._interceptor.fake(slot, slot, eve.faked_fraction, 0.5)[0]] = EVE
+                origin[self.interceptor.fake(slot, slot, eve.faked_fraction, 0.5)[0]] = EVE
             origin |= emitted(self.choices, channel, detectors, slot, self._witness, modulator) << 2
         if eve.split_fraction:
             more, where, photons = split_arrivals(self.choices, *rest)

@@ -90,9 +90,9 @@ class BenchApp:
 
     def _build(self):
         wide = ipywidgets.Layout(width="auto", min_width="300px", max_width="640px")
-        self._choice = ipywidgets.Dropdown(options=[(SHIPPED, NOTHING)], layout=wide)
+        self._choice = ipywidgets.Dropdown(options=[(SHIPPED, NOTHING)], layout=wide, description="Bench:")
         self._choice.add_class("qk-choice")
-        self._length = ipywidgets.Dropdown(options=LENGTHS, layout=wide)
+        self._length = ipywidgets.Dropdown(options=LENGTHS, layout=wide, description="Run for:")
         self._length.add_class("qk-length")
         self._devices = ipywidgets.HTML()
         self._devices.add_class("qk-devices")

@@ -14,9 +14,9 @@ from qkdlab.proofs.photons import tau
 from qkdlab.session import Session
 from qkdlab.simulation import ChannelSettings, DetectorSettings, EveSettings, expected_gains, simulate
 
-from .lesson_page import exercise, slider
 from .lessons import pulses
-from .live import arrivals, feed, figure_frame, grid, key_length, legend_above, named_source, qber, rates
+from .lessons.parts import aligned, exercise, marked, slider
+from .live import arrivals, described, feed, figure_frame, grid, key_length, legend_above, named_source, qber, rates
 from .live_figure import LiveFigure
 
 __all__ = ["alice", "bob", "eve", "school_link", "seen_by_bob", "several_photons", "unnoticed"]
@@ -30,11 +30,6 @@ def _first_close(role):
     desk = _open.pop(role, None)
     if desk is not None:
         desk.close()
-
-
-def _line(words, right=None):
-    colour = {True: PALETTE["green"], False: PALETTE["vermillion"], None: PALETTE["grey"]}[right]
-    return f'<div role="status" style="border-left:4px solid {colour};padding:4px 10px">{words}</div>'
 
 
 def _button(text, icon, style=""):
@@ -66,14 +61,14 @@ def alice(link, address=ADDRESS):
     try:
         desk = _open["alice"] = AliceDesk(link, address)
     except BadInput as error:
-        state.value = _line(html.escape(str(error)), False)
+        state.value = marked(html.escape(str(error)), False)
         return ipywidgets.VBox([state])
 
     def show():
         here = desk.present
         people = [name for name, role in (("Bob", "light"), ("Eve", "eve")) if role in here]
         key = f" My newest key: <b>{desk.sha256()[:16]}</b> (fingerprint)." if desk.keys else ""
-        state.value = _line(f"I am at <b>{html.escape(desk.address)}</b>. There: {' and '.join(people) or 'nobody'}.{key}",
+        state.value = marked(f"I am at <b>{html.escape(desk.address)}</b>. There: {' and '.join(people) or 'nobody'}.{key}",
                             True if desk.keys else None)
         log.value = ('<div style="height:150px;overflow-y:auto;line-height:1.7">'              # the newest on top
                      + "".join(f"<div>{html.escape(news)}</div>" for news in desk.news[::-1]) + "</div>")
@@ -117,9 +112,9 @@ class _BobPage:
         self._where = _address(address)
         self._start, self._stop = _button("Listen", "play", "primary"), _button("Stop", "stop")
         self._seconds = slider("seconds of link time", seconds, 0.5, 20, 0.5)
-        self._state = ipywidgets.HTML(_line("Press <b>Listen</b> when Alice's page is open."))
+        self._state = ipywidgets.HTML(marked("Press <b>Listen</b> when Alice's page is open."))
         self._plots = (qber(), key_length(), arrivals(), rates())
-        self._live = LiveFigure(grid(self._plots), label="Bob's view of the link")
+        self._live = LiveFigure(grid(self._plots), label=f"Bob's view, {described(self._plots)}")
         self._desk, self._busy = None, threading.Lock()
         self._stop.disabled = True
         self._start.on_click(lambda _: threading.Thread(target=self._run, daemon=True).start())
@@ -138,13 +133,13 @@ class _BobPage:
             return                               # a second click on the button
         try:
             self._start.disabled, self._stop.disabled = True, False
-            self._state.value = _line("Calling Alice ...")
+            self._state.value = marked("Calling Alice ...")
             self._desk = BobDesk(self._where.value, pace=0.5)
             self._desk.subscribe(self._take)
             self._desk.start(self._seconds.value)
             self._desk.wait()
         except BadInput as error:
-            self._state.value = _line(html.escape(str(error)), False)
+            self._state.value = marked(html.escape(str(error)), False)
         finally:
             self._start.disabled, self._stop.disabled = False, True
             self._busy.release()
@@ -154,9 +149,9 @@ class _BobPage:
         values = event.values
         if event.step == "block":
             why = "" if values["key_length"] else f" No key yet: {html.escape(values['reason'] or '')}"
-            self._state.value = _line(f"{values['tags']:,} clicks so far.{why}")
+            self._state.value = marked(f"{values['tags']:,} clicks so far.{why}")
         elif event.step == "error":
-            self._state.value = _line(html.escape(values["message"]), False)
+            self._state.value = marked(html.escape(values["message"]), False)
         elif event.step == "end":
             self._state.value = self._verdict(values["report"])
 
@@ -165,9 +160,9 @@ class _BobPage:
         rate = report["qber_test"]
         seen = "" if rate is None else f" The error rate of the test basis was {100 * rate:.2f} %."
         if report["secret_bits"]:
-            return _line(f"<b>{report['secret_bits']:,} secret bits.</b> Fingerprint "
+            return marked(f"<b>{report['secret_bits']:,} secret bits.</b> Fingerprint "
                          f"<b>{report['bob_key_sha256'][:16]}</b>: is it Alice's?{seen}", True)
-        return _line(f"<b>No key:</b> {html.escape(report['reason'] or 'nothing was detected')}.{seen}", False)
+        return marked(f"<b>No key:</b> {html.escape(report['reason'] or 'nothing was detected')}.{seen}", False)
 
 
 @exercise("per cent")
@@ -202,13 +197,13 @@ class _EvePage:
         self._start, self._stop = _button("Tap the line", "plug", "primary"), _button("Leave", "sign-out")
         self._sliders = {"intercept_fraction": slider("intercept and send on (%)", 0, 0, 100, 1, wait=True),
                          "split_fraction": slider("split photon numbers (%)", 0, 0, 100, 1, wait=True)}
-        self._state = ipywidgets.HTML(_line("Press <b>Tap the line</b> when Alice's page is open."))
+        self._state = ipywidgets.HTML(marked("Press <b>Tap the line</b> when Alice's page is open."))
         self._log = ipywidgets.HTML()
         self._source, self._desk = named_source("eve", "t", "touched", "known"), None
         self._stop.disabled = True
         self._start.on_click(lambda _: self._connect())
         self._stop.on_click(lambda _: self.close())
-        for control in self._sliders.values():
+        for control in aligned(*self._sliders.values()):
             control.observe(lambda _: self._attack(), "value")
         self._live = self._figure()
         _open["eve"] = self
@@ -233,7 +228,7 @@ class _EvePage:
         try:
             self._desk = EveDesk(self._where.value)
         except BadInput as error:
-            self._state.value = _line(html.escape(str(error)), False)
+            self._state.value = marked(html.escape(str(error)), False)
             return
         self._desk.subscribe(self._take)
         self._start.disabled, self._stop.disabled = True, False
@@ -244,15 +239,15 @@ class _EvePage:
             return
         try:
             self._desk.set(**{name: control.value / 100 for name, control in self._sliders.items()})
-            self._state.value = _line("I am at the line. What I do now counts from the next flash of light on.", True)
+            self._state.value = marked("I am at the line. What I do now counts from the next flash of light on.", True)
         except BadInput as error:
-            self._state.value = _line(html.escape(str(error)), False)
+            self._state.value = marked(html.escape(str(error)), False)
 
     def _take(self, kind):
         desk = self._desk
         if kind == "gone":
             self._start.disabled, self._stop.disabled = False, True
-            self._state.value = _line("I am no longer at the line (left, or Alice has gone). Tap it again to go on.")
+            self._state.value = marked("I am no longer at the line (left, or Alice has gone). Tap it again to go on.")
         elif kind == "learned" and desk.last["clicks"]:
             now, total = desk.last, desk.learned
             self._live.stream(self._source, 2000, t=total["seconds"], touched=100 * now["touched"] / now["clicks"],

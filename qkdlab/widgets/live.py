@@ -26,8 +26,8 @@ from .live_plot import (
 )
 from .live_steps import cascade, clock, ledger
 
-__all__ = ["FIGURES", "HEIGHT", "LivePlot", "arrivals", "bounds", "cascade", "clock", "feed", "figure_frame", "gains",
-           "grid", "key_length", "ledger", "legend_above", "named_source", "qber", "rates", "watch"]
+__all__ = ["FIGURES", "HEIGHT", "MEANINGS", "LivePlot", "arrivals", "bounds", "cascade", "clock", "described", "feed",
+           "figure_frame", "gains", "grid", "key_length", "ledger", "legend_above", "named_source", "qber", "rates", "watch"]
 
 
 # -------------------------------------------------------------------------------------------------- the figures
@@ -45,9 +45,7 @@ def rates(names=tuple(d["name"] for d in DETECTORS)):
     plot = figure_frame("Detection rates", "detections / s", frame=((0, 1), (0, 100)))
     lines = []
     for k, name in enumerate(names):
-        style = DETECTORS[k % len(DETECTORS)]
-        line = plot.add_glyph(source, Line(x="t", y=f"d{k}", line_color=style["color"], line_dash=style["dash"],
-                                           line_width=2))
+        line = plot.add_glyph(source, Line(x="t", y=f"d{k}", **_detector_line(k)))
         lines.append((name, [line]))
     plot.yaxis.formatter = prefixed()
     plot.y_range.start = 0
@@ -60,6 +58,15 @@ def rates(names=tuple(d["name"] for d in DETECTORS)):
         live.stream(source, ROWS, t=values["time_s"], **shown)
 
     return LivePlot(plot, ("block",), update, emptied(source))
+
+
+def _detector_line(k):
+    """How the line of detector k looks. Two detectors of a basis count alike: the dashed one lies on a broad, pale one, so
+    that both are seen where they coincide."""
+    style = DETECTORS[k % len(DETECTORS)]
+    broad = style["dash"] == "solid"
+    return {"line_color": style["color"], "line_dash": style["dash"], "line_width": 4 if broad else 1.8,
+            "line_alpha": 0.45 if broad else 1.0}
 
 
 def qber(abort_qber=0.11):
@@ -120,6 +127,8 @@ def gains(intensities):
 
     def update(live, values):
         t, expected = values["time_s"], values["gains_expected"] or [None] * len(intensities)
+        if t in source.data["t"][-1:]:
+            expected = [None] * len(intensities)                 # told at the end, when the light may be off already
         measured = {f"gain{i}": above_zero(g) for i, g in enumerate(values["gains"])}
         live.stream(source, ROWS, t=t, **measured, **{f"expected{i}": above_zero(g) for i, g in enumerate(expected)})
         live.data(newest, t=[t], **{name: [g] for name, g in measured.items()})
@@ -182,9 +191,7 @@ def arrivals(names=tuple(d["name"] for d in DETECTORS)):
     plot.add_layout(gate)
     lines = []
     for k, name in enumerate(names):
-        style = DETECTORS[k % len(DETECTORS)]
-        line = plot.add_glyph(source, Step(x="phase", y=f"d{k}", line_color=style["color"], line_dash=style["dash"],
-                                           line_width=1.8, mode="center"))
+        line = plot.add_glyph(source, Step(x="phase", y=f"d{k}", mode="center", **_detector_line(k)))
         lines.append((name, [line]))
     plot.yaxis.formatter = prefixed()
     legend_above(plot, lines)
@@ -215,12 +222,31 @@ FIGURES = {"qber": qber, "key_length": key_length, "rates": rates, "gains": gain
            "arrivals": arrivals, "clock": clock, "cascade": cascade, "ledger": ledger}
 
 
+MEANINGS = {
+    "qber": "How often Bob's bit differs from Alice's. Eve cannot look without raising it.",
+    "key_length": "Grows once there are enough detections to be sure; each complete block begins anew.",
+    "rates": "Clicks of the four detectors, two for each basis.",
+    "gains": "Detections per pulse for each brightness \u03bc (mean photon number) that Alice sends.",
+    "bounds": "Which share of the bits came from single photons at least, and how much Eve may know of these at most.",
+    "arrivals": "When the clicks come relative to Alice's pulse; those in the green gate are kept.",
+    "clock": "How far the two rates differ, in parts per million (ppm), and how blurred the clicks are.",
+    "cascade": "What Alice says aloud to correct Bob's errors, beside the least that any method needs.",
+    "ledger": "What is taken off the sifted key for what Eve may know, and the secret key that is left.",
+}
+
+
 # --------------------------------------------------------------------------------------------- putting them on a page
 
 
+def described(plots):
+    """The figures in words, for those who do not see them."""
+    return "live plots: " + "; ".join(plot.figure.title.text for plot in plots)
+
+
 def grid(plots):
-    """A bokeh layout of the figures: as many columns as the page is wide enough for."""
-    css = f""":host {{ display: grid !important; grid-template-columns: repeat(auto-fit, minmax({MIN_WIDTH}px, 1fr));
+    """A bokeh layout of the figures: as many columns as the page is wide enough for, at most two for two or four figures."""
+    least = f"max({MIN_WIDTH}px, 40%)" if len(plots) in (2, 4) else f"{MIN_WIDTH}px"
+    css = f""":host {{ display: grid !important; grid-template-columns: repeat(auto-fit, minmax({least}, 1fr));
         gap: 6px 14px; }}"""
     return column(*(plot.figure for plot in plots), sizing_mode="stretch_width",
                   stylesheets=[InlineStyleSheet(css=css)])
@@ -235,7 +261,7 @@ def feed(live, plots, event):
             plot.update(live, event.values)
 
 
-def watch(session, *plots, label="live plots of a session"):
+def watch(session, *plots, label=None):
     """Show live plots of a session below a notebook cell.
 
     Parameters
@@ -243,11 +269,13 @@ def watch(session, *plots, label="live plots of a session"):
     session : qkdlab.session.Session
     *plots : LivePlot
         Made by the functions of this module, for example ``watch(session, qber(), key_length())``.
+    label : str, optional
+        What screen readers say of them; absent: their titles.
 
     Returns
     -------
     LiveFigure
     """
-    live = LiveFigure(grid(plots), label=label)
+    live = LiveFigure(grid(plots), label=label or described(plots))
     session.subscribe(lambda event: feed(live, plots, event))
     return live

@@ -52,12 +52,15 @@ def figure_frame(title, y_label, *, x_label="time (s)", frame=((0, 1), (0, 1)), 
     return plot
 
 
-def prefixed():
-    """Ticks such as 250 k and 1.5 M."""
-    return CustomJSTickFormatter(code="""
-        const [scale, prefix] = [[1e9, " G"], [1e6, " M"], [1e3, " k"], [1, ""]].find(([s]) => Math.abs(tick) >= s)
-            ?? [1, ""];
-        return Number((tick / scale).toPrecision(4)) + prefix;""")
+def prefixed(*, alike=False):
+    """Ticks such as 250 k and 1.5 M; `alike`: the whole axis with the prefix of its largest tick, down to pico."""
+    return CustomJSTickFormatter(args={"alike": alike}, code="""
+        const size = alike ? Math.max(...ticks.map(Math.abs)) : Math.abs(tick);
+        const small = alike ? [[1e-3, " m"], [1e-6, " µ"], [1e-9, " n"], [1e-12, " p"]] : [];
+        const [scale, prefix] = [[1e9, " G"], [1e6, " M"], [1e3, " k"], [alike ? 0.1 : 1, ""], ...small]
+            .find(([s]) => size >= s) ?? [1, ""];
+        const digits = String(Number((tick / (prefix ? scale : 1)).toPrecision(4)));
+        return digits.replace("-", "\u2212") + (tick ? prefix : "");""")
 
 
 def legend_above(plot, items):

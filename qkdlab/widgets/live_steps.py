@@ -52,7 +52,8 @@ def clock():
 
 def cascade():
     """Parities that were said aloud while errors are corrected, against the rounds of messages that it took; dashed:
-    the fewest that any method needs at the error rate seen so far (Shannon)."""
+    the fewest that any method needs (Shannon), at the error rate of the test basis and, once the block is corrected, at
+    the one that was found."""
     source, limit = named_source("cascade", "rounds", "parities"), named_source("cascade_limit", "rounds", "least")
     plot = figure_frame("Cascade: parities said aloud", "parities (bits)", x_label="rounds of messages",
                         frame=((0, 10), (0, 100)))
@@ -62,25 +63,27 @@ def cascade():
     plot.yaxis.formatter = prefixed()
     plot.y_range.start = 0
     legend_above(plot, [("said so far", [line]), ("least possible", [least])])
-    seen = {"rounds": 0, "least": None}
+    seen = {"rounds": 0, "bits": 0, "least": None}
 
     def update(live, values):
-        if "rounds" not in values:             # a block event, before the correction
+        if "qber_test" in values:              # a block event, before the correction
             n, q = values["sifted_key_bits"], values["qber_test"]
-            seen["least"] = n * binary_entropy(q) if q is not None else None
-            return
-        if values["rounds"] <= seen["rounds"]:                   # another block
-            live.data(source, rounds=[], parities=[])
-        seen["rounds"] = values["rounds"]
-        live.stream(source, ROWS, rounds=values["rounds"], parities=values["leak_bits"])
-        if seen["least"] is not None:
-            live.data(limit, rounds=[0, values["rounds"]], least=[seen["least"]] * 2)
+            seen.update(bits=n, least=n * binary_entropy(q) if q is not None else None)
+        elif "rounds" in values:
+            if values["rounds"] <= seen["rounds"]:               # another block
+                live.data(source, rounds=[], parities=[])
+            seen["rounds"] = values["rounds"]
+            live.stream(source, ROWS, rounds=values["rounds"], parities=values["leak_bits"])
+            if seen["least"] is not None:
+                live.data(limit, rounds=[0, values["rounds"]], least=[seen["least"]] * 2)
+        elif values.get("qber_key") is not None and seen["rounds"]:
+            live.data(limit, rounds=[0, seen["rounds"]], least=[seen["bits"] * binary_entropy(values["qber_key"])] * 2)
 
     def clear(live):
-        seen.update(rounds=0, least=None)
+        seen.update(rounds=0, bits=0, least=None)
         emptied(source, limit)(live)
 
-    return LivePlot(plot, ("block", "reconcile"), update, clear)
+    return LivePlot(plot, ("block", "reconcile", "amplify"), update, clear)
 
 
 def spent(values):

@@ -122,7 +122,7 @@ class Logbook:
     def _tell_end(self, values):
         report = values["report"]
         for warning in report.get("warnings", ()):
-            self.write(_stop(warning), "warning")
+            self.write(_stop(warning[:1].upper() + warning[1:]), "warning")
         if not report["secret_bits"]:
             return "warning", f"No key: {_stop(report['reason'] or 'the run ended before a block was complete')}"
         if report["alice_key_sha256"] != report["bob_key_sha256"]:

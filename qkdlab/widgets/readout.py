@@ -9,6 +9,12 @@ from .logbook import amount, si
 
 __all__ = ["STYLE", "Readout", "first_key_bits"]
 
+_HELP = {                # what a card tells, shown where the mouse rests
+    "key": "Bits that only Alice and Bob know", "first": "Link time until there are enough detections for a key",
+    "qber": "Quantum bit error rate: how often Bob's bit differs from Alice's", "rate": "Clicks of all detectors together",
+    "sifted": "Bits of pulses for which both chose the key basis: the raw material of the key",
+    "clock": "Whether Alice's pulses were found in Bob's clicks; how far his clock is off; spread of the clicks",
+}
 POINTS = 60            # stretches that the countdown looks back on
 
 STYLE = """<style>
@@ -187,7 +193,7 @@ class Readout:
             return _card("Bob's clock", "\u2013", "not looked for yet", "clock")
         if not clock["locked"]:
             return _card("Bob's clock", "not locked", "&#9650; see the log", "clock", "alarm")
-        small = [f"{clock['offset_ppm']:+.2f} ppm"] if clock["offset_ppm"] is not None else []
+        small = [f"{clock['offset_ppm']:+.2f} ppm".replace("-", "\u2212")] if clock["offset_ppm"] is not None else []
         small += [f"σ {clock['jitter_ps']:.0f} ps"] if clock["jitter_ps"] else []
         return _card("Bob's clock", "locked", ", ".join(small), "clock", "good")
 
@@ -225,5 +231,5 @@ def _duration(seconds):
 
 def _card(name, number, small, key, state=""):
     mark = f" qk-{state}" if state else ""
-    return (f'<div class="qk-card qk-card-{key}{mark}"><div class="qk-name">{name}</div>'
+    return (f'<div class="qk-card qk-card-{key}{mark}" title="{_HELP[key]}"><div class="qk-name">{name}</div>'
             f'<div class="qk-number">{number}</div><div class="qk-small">{small}</div></div>')

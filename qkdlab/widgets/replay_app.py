@@ -101,7 +101,7 @@ class ReplayApp:
 
     def _build(self):
         self._choice = ipywidgets.Dropdown(options=[("", NOTHING)], layout=ipywidgets.Layout(
-            width="auto", min_width="340px", max_width="640px"))
+            width="auto", min_width="340px", max_width="640px"), description="Recording:")
         self._choice.add_class("qk-choice")
         self._choice.observe(lambda change: self._describe(), "value")
         again = button("Look again", "refresh", "List the folder anew", "qk-again", self.refresh)

@@ -13,14 +13,14 @@ import time
 
 import ipywidgets
 
-from qkdlab import datasets, detached
+from qkdlab import bench_file, datasets, detached
 from qkdlab.datatypes import DistillSettings
 from qkdlab.errors import BadInput
 from qkdlab.figures import History
 from qkdlab.html_report import comparison_html, page, verdict_html
 from qkdlab.verdict import compared, failed, judged
 
-from .live import FIGURES, feed, gains, grid, qber
+from .live import FIGURES, MEANINGS, described, feed, gains, grid, qber
 from .live_figure import LiveFigure
 from .readout import STYLE, Readout
 
@@ -36,13 +36,12 @@ PAGE_STYLE = STYLE + """<style>
   text-align: center; cursor: pointer; color: var(--jp-ui-font-color1, #333); }
 .qk-drop.qk-over, .qk-drop:hover { border-color: #0072B2; } .qk-drop:focus-within { outline: 2px solid #0072B2; }
 .qk-drop-input { position: absolute; opacity: 0; width: 1px; height: 1px; }
-.qk-app .verdict { border: 1px solid var(--jp-border-color2, #ccc); border-left: 8px solid #808080; border-radius: 4px;
-  padding: 8px 16px; background: var(--jp-layout-color1, #fff); line-height: 1.45; }
-.qk-app .verdict.key { border-left-color: #009E73; } .qk-app .verdict.no { border-left-color: #D55E00; }
-.qk-app .verdict .headline { font-size: 18px; font-weight: 600; }
 .qk-app table { border-collapse: collapse; font-variant-numeric: tabular-nums; line-height: 1.5; }
 .qk-app td, .qk-app th { padding: 3px 16px 3px 0; text-align: left; font-weight: normal;
   border-bottom: 1px solid var(--jp-border-color2, #ddd); } .qk-app th { color: var(--jp-ui-font-color2, #555); }
+body[data-jp-theme-light="false"] .qk-app { --jp-widgets-dropdown-arrow: url("data:image/svg+xml,\
+%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E%3Cpath d='M4 7l5 5 5-5' fill='none' stroke='%23ddd' \
+stroke-width='2'/%3E%3C/svg%3E"); }
 .qk-app a.qk-link { color: var(--jp-content-link-color, #0072B2); text-decoration: underline; }
 </style>"""
 
@@ -118,10 +117,16 @@ class RunPage:
             self._intensities = source.intensities if source else ()
             self._abort_qber = distill.abort_qber
             self._readout = Readout(distill.abort_qber, distill.block_key_bits)
+            if run.state in BUSY:
+                self._readout.state, self._readout.words = "running", "Starting \u2026"
         fitted = {"qber": lambda: qber(distill.abort_qber), "gains": lambda: gains(self._intensities or (0.5, 0.1, 0.0))}
         self._plots = [fitted.get(name, FIGURES[name])() for name in FIGURES]
-        old, self._figure = self._figure, LiveFigure(grid(self._plots), label="plots of the run", before_frame=self._frame)
-        self._figures.children = [self._figure]
+        old = self._figure
+        self._figure = LiveFigure(grid(self._plots), label=described(self._plots), before_frame=self._frame)
+        meanings = "".join(f"<li><b>{html.escape(plot.figure.title.text)}</b>: {MEANINGS[name]}</li>"
+                           for name, plot in zip(FIGURES, self._plots, strict=True))
+        self._figures.children = [self._figure, ipywidgets.HTML(
+            f"<details><summary>What the figures show</summary><ul>{meanings}</ul></details>")]
         if old is not None:
             old.close()
         self._verdict.value, self._download.value, self._table.value = "", "", ""
@@ -147,6 +152,8 @@ class RunPage:
             report = event.values["report"]
             self._verdict.value = verdict_html(judged(report, self._abort_qber))
             self._compare()
+            self._list_runs()
+            self._download.value = "Drawing the report \u2026"     # takes seconds on a busy computer
             self._download.value = self._saved(run, report)
         self._list_runs()
         if self._queue:
@@ -183,11 +190,12 @@ class RunPage:
         for select, none in ((self._earlier, "choose a run"), (self._beside, "nothing")):
             runs = [r for r in ended if r.report is not None and r.folder != here] if select is self._beside else ended
             with self._quiet():
-                offer(select, [(none, NOTHING), *((f"{_when(r)}  {r.recording.name}", r.folder) for r in runs)],
+                offer(select, [(none, NOTHING), *((f"{_when(r)}  {_name(r)}", r.folder) for r in runs)],
                        select.value)
-        rows = [f"<tr><td>{html.escape(_when(r))}</td><td>{html.escape(r.recording.name)}</td><td>{_outcome(r)}</td></tr>"
+        rows = [f"<tr><td>{html.escape(_when(r))}</td><td>{html.escape(_name(r))}</td><td>{_outcome(r)}</td></tr>"
                 for r in detached.runs(self.folder)[:30]]
-        self._all.value = ("<table><tr><th>when</th><th>recording</th><th>verdict</th></tr>" + "".join(rows) + "</table>"
+        heads = "<tr><th>when</th><th>recording or bench</th><th>verdict</th></tr>"
+        self._all.value = (f"<table>{heads}{''.join(rows)}</table>"
                            if rows else "<p>No run yet.</p>")
 
     @contextlib.contextmanager
@@ -229,10 +237,11 @@ class RunPage:
         self.stop_button = button("Stop", "stop", "End this run; what was collected becomes key if it is enough",
                                   "qk-stop", self.stop)
         self._progress = ipywidgets.FloatProgress(0, min=0, max=1, layout=ipywidgets.Layout(width="auto", flex="1 1 auto"))
-        self._earlier = ipywidgets.Dropdown(options=[("choose a run", NOTHING)], layout=wide)
+        self._earlier = ipywidgets.Dropdown(options=[("choose a run", NOTHING)], layout=wide, description="Look at:")
         self._earlier.add_class("qk-earlier")
         self._earlier.observe(lambda change: self._open_earlier(change["new"]), "value")
-        self._beside = ipywidgets.Dropdown(options=[("nothing", NOTHING)], layout=wide)
+        self._beside = ipywidgets.Dropdown(options=[("nothing", NOTHING)], layout=wide, description="Compare with:",
+                                           style={"description_width": "initial"})
         self._beside.add_class("qk-beside")
         self._beside.observe(lambda change: None if self._listing else self._compare(), "value")
         self._figures = ipywidgets.VBox()
@@ -254,8 +263,11 @@ def offer(select, options, chosen):
 
 
 def _settings(run):
-    """Source and distillation settings of a run's recording; the defaults where it cannot be opened."""
+    """Source and distillation settings of a run's bench or recording; the defaults where it cannot be opened."""
     try:
+        if run.live:
+            tables = bench_file.read(run.bench).tables
+            return tables["source"], run.distill or tables["distill"]
         recording = datasets.open(run.recording)
     except (BadInput, OSError):
         return None, run.distill or DistillSettings()
@@ -273,6 +285,13 @@ def _outcome(run):
     if not report["secret_bits"]:
         return "no key"
     return f"key of {report['secret_bits']:,} bits, error rate {100 * report['qber_test']:.2f} %"
+
+
+def _name(run):
+    """What a run was made of, in the lists."""
+    if run.live:
+        return "the shipped bench" if run.bench is None else pathlib.Path(run.bench).name
+    return run.recording.name
 
 
 def _when(run):

@@ -18,7 +18,7 @@ from qkdlab.figures import History
 from qkdlab.report import as_text
 
 from .cells import replace_former
-from .live import FIGURES, feed, gains, grid, qber
+from .live import FIGURES, described, feed, gains, grid, qber
 from .live_figure import LiveFigure
 from .logbook import Logbook, short_title
 from .readout import STYLE, Readout
@@ -186,8 +186,8 @@ class Workbench:
         lines = ipywidgets.VBox([panel.message_line for panel in self.panels.values()],
                                 layout=ipywidgets.Layout(min_height="20px"))     # their place is kept: nothing jumps
         path = getattr(source, "path", None)
-        kind = f"Recording <b>{html.escape(short_title(str(path)))}</b>" if path else "This source"
-        self._fixed.value = f"{kind}: what is sent is not made here, so there is nothing to turn."
+        self._fixed.value = (f"Recording <b>{html.escape(short_title(str(path)))}</b>: what was sent is fixed, there is "
+                             "nothing to turn." if path else "A live link: what can be turned, is turned at its devices.")
         self._knobs.children = [arranged([c for p in self.panels.values() for c in p.controls.values()]),
                                 lines] if self.panels else [self._fixed]
         self._logbook = Logbook(session.distill.abort_qber)
@@ -222,7 +222,7 @@ class Workbench:
             self._plots = [fitted.get(name, FIGURES[name])() for name in self._plot_names]
         if self._figure is not None:
             self._figure.close()
-        self._figure = LiveFigure(grid(self._plots), label="live plots of the session", before_frame=self._show)
+        self._figure = LiveFigure(grid(self._plots), label=described(self._plots), before_frame=self._show)
         self._place.children = [self._figure]
         self._figure.touch()
 

@@ -5,6 +5,7 @@ import types
 import pytest
 
 from qkdlab.calibration import Calibration, Limit, Store, Value, bench_blockers, blocker
+from qkdlab.calibration.store import bench_calibrations
 from qkdlab.errors import BadInput
 
 NOW = 1.8e9
@@ -111,7 +112,8 @@ def bench_file(folder, needed=(), store=None, of_device=()):
 
 
 def test_what_a_bench_file_needs(tmp_path):
-    assert bench_blockers(bench_file(tmp_path), real=True) == ()
+    assert bench_blockers(bench_file(tmp_path), real=True) == () and bench_calibrations(bench_file(tmp_path)) == {}
+    assert bench_calibrations(bench_file(tmp_path, needed=("bias",)))["bias"]["state"] == "missing"
     asked, = bench_blockers(bench_file(tmp_path, needed=("bias",)), real=True)
     assert "names no folder" in asked()
     asked, = bench_blockers(bench_file(tmp_path, ("bias",), "kept", ("dark counts",)), real=True)

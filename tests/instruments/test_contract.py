@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from fake_devices import HttpFake, TcpFake, ZmqFake, serial_port
+from fake_devices import HttpFake, TcpFake, ZmqFake, serial_port, wrong_values
 
 from qkdlab import instruments
 from qkdlab.errors import BadInput
@@ -200,15 +200,13 @@ def test_what_is_out_of_range_is_refused_before_a_byte_is_sent(name):
             sent = len(fake.received)
             tried = 0
             for setting, p in device.parameters().items():
-                low, high = p.limits(device)
-                wrong = "no such word" if p.kind is str else None if p.kind is bool else \
-                    high + abs(high) + 1 if high is not None else low - abs(low) - 1 if low is not None else None
-                if p.set is None or wrong is None:
-                    continue
-                tried += 1
-                with pytest.raises(BadInput) as caught:
-                    setattr(device, setting, p.kind(wrong))
-                assert caught.value.field == setting and device.name in str(caught.value)
+                for wrong in wrong_values(p, *p.limits(device)) if p.set is not None else [3]:
+                    tried += p.set is not None
+                    with pytest.raises(BadInput) as caught:
+                        setattr(device, setting, wrong)
+                    assert caught.value.field == setting and device.name in str(caught.value)
+                    with pytest.raises(BadInput):        # one that is right beside it is not sent either
+                        device.set(**{other: device.known[other][0] for other in list(device.known)[:1]}, **{setting: wrong})
             assert len(fake.received) == sent and (tried or name == "quantis_appliance")
 
 

@@ -48,7 +48,7 @@ class Controller:
         if found := re.fullmatch(r"start-stream --address 127.0.0.1 --channel (\d) --stream-port (\d+)", text):
             n, port = map(int, found.groups())
             self.pairs[n] = zmq.Context.instance().socket(zmq.PAIR)
-            self.pairs[n].bind(f"tcp://127.0.0.1:{port}")
+            bound(self.pairs[n], port)
             self.ids[f"id{n}"] = n
             return json.dumps({"id": f"id{n}"})
         number = self.ids[text.removeprefix("stop --id ")]
@@ -61,6 +61,16 @@ class Controller:
         self.target.close()
         for pair in self.pairs.values():
             pair.close(0)
+
+
+def bound(socket, port):
+    """ZeroMQ lets go of a port some time after the socket that was closed."""
+    for _ in range(200):
+        try:
+            return socket.bind(f"tcp://127.0.0.1:{port}")
+        except zmq.ZMQError:
+            time.sleep(0.05)
+    raise AssertionError(f"port {port} is still in use")
 
 
 def free_ports():
@@ -173,10 +183,10 @@ def test_refusals(made):
 
 def test_it_can_be_started_again(made):
     controller, tagger = made({1: [[1, 2]], 2: [[3]]})
+    tagger.transport.timeout_s = 20
     for _ in range(2):
         for pair in controller.pairs.values():
             pair.close(0)
-        time.sleep(0.05)
         tagger.start()
         tagger.stop()
         assert sum(len(b) for b in tagger.blocks(0.2)) == 3

@@ -23,6 +23,20 @@ def test_a_character_device_is_read_and_a_file_counts_as_simulated(tmp_path):
             source.read(100)
 
 
+def test_a_card_that_vanishes_and_comes_back(tmp_path):
+    file = tmp_path / "card"
+    file.write_bytes(bytes(range(256)))
+    with connect(f"file://{file}") as source:
+        source.check()
+        file.rename(tmp_path / "unplugged")
+        for ask in (source.check, lambda: source.read(1)):
+            with pytest.raises(InstrumentDisconnected, match="is the card in"):
+                ask()
+        (tmp_path / "unplugged").rename(file)
+        source.check()
+        assert source.read(2) == bytes([0, 1])
+
+
 def test_no_card_and_a_dead_one():
     with pytest.raises(InstrumentDisconnected, match="card"):
         connect("file:///dev/there-is-no-such-card")

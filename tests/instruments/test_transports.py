@@ -213,6 +213,20 @@ def test_an_interrupted_exchange_leaves_no_answer_behind():
         line.close()
 
 
+def test_a_question_in_the_midst_of_another_gets_its_own_answer():
+    """As of the handler of a signal that ends the process: the interrupted question is lost."""
+    with TcpFake(Script(always=IDN | {b"A?": b"a\n", b"B?": b"b\n"})) as fake:
+        line, heard = opened(fake.address), []
+
+        def handler(reply):
+            heard.extend(line.query(question) for question in ("B?", "A?"))
+            return True
+
+        line.query("A?", accept=handler)
+        assert heard == ["b", "a"] and line.reopened == 1 and line.query("B?") == "b"
+        line.close()
+
+
 def test_the_record_keeps_exchanges_on_request_and_no_secrets():
     with TcpFake(Script(always=IDN | {b"A?": b"a\n", b"KEY?": b"0101\n"})) as fake:
         line = opened(fake.address)

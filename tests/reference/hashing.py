@@ -121,8 +121,10 @@ def move(words, start, out):
     out[:] = np.packbits(padded[start : start + n], bitorder="little").view(np.uint64)
 
 
-def transform(words, start, work, spectra, at):
+def transform(words, start, work, spectra, at, count=1):
     """The definition: the sum of c_q w^q at each place w, a byte being a polynomial in y."""
+    if count > 1:
+        transform(words, start + 256 * len(spectra), work, spectra, at + 1, count - 1)
     data = np.zeros(4 * len(spectra), np.uint64)
     move(words, start, data)
     data = data.view(np.uint8)
@@ -145,8 +147,11 @@ def multiply_add(seed, key, out):
             out[:, a] ^= to_cells(multiply(s, k))
 
 
-def interpolate(spectra, at, work, out):
+def interpolate(spectra, at, work, out, count=1):
     """Divided differences stage by stage, then s_i(x) multiplied out; each coefficient solved for its powers of y."""
+    if count > 1:
+        interpolate(spectra, at + 1, work, out[4 * len(spectra) :], count - 1)
+        out = out[: 8 * len(spectra)]
     f, c = field(), from_cells(spectra[:, at])
     k = len(c).bit_length() - 1
     for i in range(k):

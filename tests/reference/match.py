@@ -14,6 +14,11 @@ def _bins(phases, n_bins):
     return np.array([p * n_bins >> 64 for p in phases], np.int64)
 
 
+def inputs(time, channel, table, detector):
+    detector[: len(time)] = table[channel]
+    return int(table[channel].max(initial=0)), bool((np.diff(time) >= 0).all())
+
+
 def phasors(time, detector, start, rate, bin_ps, cosine, sums, count):
     size = len(cosine)
     _, phases = _clock(time, detector, np.zeros(256, np.int64), start, 0, 0, rate)
@@ -27,6 +32,14 @@ def phasors(time, detector, start, rate, bin_ps, cosine, sums, count):
 def histogram(time, detector, delay, start, phase, rate, counts):
     _, phases = _clock(time, detector, delay, start, 0, phase, rate)
     np.add.at(counts, (detector, _bins(phases, counts.shape[1])), 1)
+
+
+def moments(counts, turns, first, width, windows, sums):
+    rounds = np.concatenate([counts, counts, counts])[first:]
+    held = np.array([rounds[i : i + width].sum() for i in range(windows)])
+    at, left = int(np.argmax(held)), (len(counts) - width) // 2
+    sums[:] = turns[:, left : left + width].astype(np.int64) @ rounds[at : at + width]
+    return at, int(held[at])
 
 
 def gate(time, detector, delay, start, slot, phase, rate, low, width, slot_out, detector_out, counts):
@@ -79,6 +92,12 @@ def combine(slot, detector, slot_out, fired):
     fired[: len(slots)] = 0
     np.bitwise_or.at(fired, inverse, np.left_shift(1, detector).astype(np.uint8))
     return len(slots)
+
+
+def several(fired, patterns):
+    found = fired[np.unpackbits(fired[:, None], axis=1).sum(axis=1) > 1]
+    patterns[: len(found)] = found
+    return len(found)
 
 
 def decide(fired, table, draws, basis, outcome):

@@ -42,9 +42,10 @@ def test_from_missing_to_fresh_to_expired(lab):
     assert "–" in lab.table.value and "never calibrated" in lab.table.value and "never calibrated" in lab.blocked()
     lab.buttons["modulator bias"].click()
     assert lab.wait(30) and lab.error is None and lab.bar.value == 1
-    assert "✓" in lab.table.value and "fresh" in lab.table.value and "v_pi_v 5.0" in lab.table.value
-    assert "(simulated)" in lab.table.value
-    assert len(lab._source.data["x"]) == 41 and lab._figure.xaxis[0].axis_label == "bias_v"
+    assert "✓" in lab.table.value and "fresh" in lab.table.value and "half-wave voltage Vπ = 5.0" in lab.table.value
+    assert "(simulated devices)" in lab.table.value
+    assert len(lab._source.data["x"]) == 41 and lab._figure.xaxis[0].axis_label == "bias (V)"
+    assert lab._figure.yaxis[0].axis_label == "power (W)"
     assert "dark counts" in lab.blocked()
     lab.later[0] = 4000
     lab.refresh()
@@ -56,7 +57,7 @@ def test_a_stop_keeps_nothing_and_brings_the_device_back(lab):
     lab.run("modulator bias")
     assert lab.begun.wait(20) and lab.running and lab.buttons["dark counts"].disabled
     lab.run("dark counts")
-    assert "another" in lab.line.value
+    assert "Another" in lab.line.value
     lab.stop_button.click()
     lab.hold.set()
     assert lab.wait(30) and "stopped" in lab.line.value and lab.store.all() == []

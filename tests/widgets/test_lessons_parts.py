@@ -46,11 +46,64 @@ def test_words_are_escaped():
 
 
 @pytest.mark.parametrize("log, low, high, value", [(False, 0, 10, 5), (True, -3, 3, 10.0)])
-def test_panels_follow_every_slider(log, low, high, value):
-    seen, words = [], ipywidgets.HTML()
+def test_panels_follow_every_control(log, low, high, value):
+    seen, view = [], ipywidgets.HTML()
     first, second = (parts.slider(name, value, low, high, 1, log=log) for name in "ab")
-    panel = parts.explorable([first, second], lambda *values: seen.append(values), words)
+    page = parts.panel(lambda *values: seen.append(values) or f"{len(seen)} times", view, first, second)
     first.value = value / 2 if not log else 100.0
     second.value = value / 5 if not log else 1000.0
     assert len(seen) == 3 and seen[-1] == (first.value, second.value)
-    assert panel.children == (first, second, words)
+    assert page.children[:2] == (first, second) and "3 times" in page.children[2].value and page.children[3] is view
+
+
+def test_a_panel_says_what_is_refused():
+    def draw(value):
+        if value > 5:
+            raise BadInput("at most 5", field="x", value=value)
+        return f"now {value:g}"
+
+    one = parts.slider("x", 2.0, 0.0, 10.0, 1.0)
+    page = parts.panel(draw, ipywidgets.HTML(), one)
+    assert "now 2" in page.children[1].value
+    one.value = 7.0
+    assert "at most 5" in page.children[1].value
+    one.value = 3.0
+    assert "now 3" in page.children[1].value
+
+
+@pytest.mark.parametrize("step, options, shown", [(1.0, {}, ".0f"), (0.5, {}, ".1f"), (0.02, {}, ".2f"), (50.0, {}, ".0f"),
+                                                  (1, {"whole": True}, "d"), (0.1, {"log": True, "readout": ".2g"}, ".2g")])
+def test_a_slider_shows_the_digits_that_its_steps_need(step, options, shown):
+    made = parts.slider("x", 2, 1, 10, step, **options)
+    assert made.readout_format == shown and "qk-slider" in made._dom_classes
+    assert isinstance(made.value, int if options.get("whole") else float)
+
+
+def test_labels_of_one_panel_take_the_same_room():
+    short, long = parts.slider("x", 1, 0, 2, 1), parts.slider("a label of very many words indeed", 1, 0, 2, 1)
+    assert short.style.description_width != long.style.description_width
+    parts.aligned(short, long)
+    assert short.style.description_width == long.style.description_width
+
+
+# ------------------------------------------------------------------------------------------------ exercises of one's own
+
+
+@parts.exercise("apples")
+def apples(basket, answer, most=10):
+    if answer > most:
+        raise BadInput("too many", field="apples", value=answer)
+    return ("Yes.", True) if answer == 3 else ("No.", False)
+
+
+@pytest.mark.parametrize("answer, words", [
+    (None, "Type your answer"), ("3", "in apples"), ([3], "in apples"), (math.nan, "in apples"), (math.inf, "in apples"),
+    (True, "in apples"), (3j, "in apples"), (10**400, "in apples"), (..., "Type your answer"),
+    (3, "Yes."), (np.float64(3), "Yes."), (np.int64(4), "No."), (11, "too many"),
+])
+def test_every_answer_gets_a_line(answer, words):
+    assert words in apples("red", answer).value and words in apples(answer=answer, basket="red").value
+
+
+def test_feedback_shows_a_sign_and_no_markup_of_others():
+    assert "&#10003;" in parts.feedback("well", True).value and "&lt;b&gt;" in parts.feedback("<b>", False).value

@@ -102,3 +102,8 @@ def test_an_empty_figure_has_axes():
         ranges = made(name).figure
         anchor = ranges.renderers[0]
         assert np.isfinite([*anchor.data_source.data["x"], *anchor.data_source.data["y"]]).all()
+
+
+def test_every_figure_is_explained():
+    assert set(plots.MEANINGS) == set(plots.FIGURES)
+    assert plots.described([plots.qber(), plots.rates()]) == "live plots: Error rate, test basis; Detection rates"

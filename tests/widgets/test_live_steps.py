@@ -50,6 +50,8 @@ def test_cascade_beside_the_least_possible(show):
     columns = show(plot, ("block", BLOCK), *said)
     assert columns["cascade"]["parities"].tolist() == [50, 100, 150]
     assert columns["cascade_limit"]["least"] == pytest.approx([1000 * binary_entropy(0.02)] * 2)
+    columns = show(plot, ("amplify", {"secret_bits": 7, "reason": None, "qber_key": 0.01}))
+    assert columns["cascade_limit"]["least"] == pytest.approx([1000 * binary_entropy(0.01)] * 2), "the rate that was found"
     columns = show(plot, ("reconcile", {"rounds": 1, "leak_bits": 9}))
     assert columns["cascade"]["parities"].tolist() == [9], "another block begins anew"
 

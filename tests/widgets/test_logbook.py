@@ -48,7 +48,7 @@ def test_ends_without_a_key(told):
     assert "No key: too short." in told("end", report=REPORT | {"secret_bits": 0, "reason": "too short"})
     assert "differ" in told("end", report=REPORT | {"bob_key_sha256": "cd" * 32})
     told("end", report=REPORT | {"warnings": ["the file was cut short"]})
-    assert "the file was cut short." in told.book.lines
+    assert "The file was cut short." in told.book.lines
     assert "Started: demo/bob.ptu." in told("start", title="/a/b/demo/bob.ptu", simulated=False)
     assert "disk full" in told("error", message="disk full")
     assert "not locked" in told("clock", **CLOCK | {"locked": False, "reason": "no period found"})

@@ -4,7 +4,6 @@ import functools
 import math
 from typing import NamedTuple
 
-import ipywidgets
 import numpy as np
 
 from qkdlab import proofs
@@ -15,7 +14,7 @@ from qkdlab.simulation import splitting
 
 from ..live import figure_frame, legend_above, named_source
 from ..live_figure import LiveFigure
-from .parts import axis, check, explorable, feedback, not_a_number, pair, slider
+from .parts import axis, check, exercise, pair, panel, slider
 from .weak_pulses import KILOMETRES, background, over_fibre
 
 __all__ = ["decoys_against_eve", "rates_against_distance", "reach_with_decoys", "share_to_silence", "single_photon_yield"]
@@ -94,7 +93,6 @@ def decoys_against_eve(link, km=50.0, signal=0.5, decoy=0.1, share=0.0):
     for plot in (left, right):
         plot.height = 250
     live = LiveFigure(pair(left, right), label="detections by intensity, and single-photon yield: truth and lower bound")
-    words = ipywidgets.HTML()
 
     def draw(eve_percent, nu):
         intensities = (signal, nu, 0.0)
@@ -106,11 +104,11 @@ def decoys_against_eve(link, km=50.0, signal=0.5, decoy=0.1, share=0.0):
         live.data(point, share=[eve_percent], proven=[100 * now.y1_proven])
         key = (f"key: <b>{now.bound.length / PULSES * 1e6:,.0f} bits per million pulses</b>" if now.bound.length
                else "<b>no key</b>")
-        words.value = (f"Of 100 single photons {100 * now.y1:.2f} arrive; the decoys prove at least "
-                       f"<b>{100 * now.y1_proven:.2f}</b>. Result: {key}.")
+        return (f"Of 100 single photons {100 * now.y1:.2f} arrive; the decoys prove at least "
+                f"<b>{100 * now.y1_proven:.2f}</b>. Result: {key}.")
 
-    return explorable([slider("Eve attacks (%)", 100 * share, 0, 100, 1, ".0f"),
-                       slider("decoy: mean photons \u03bd", decoy, 0.01, 0.4, 0.01)], draw, words, live)
+    return panel(draw, live, slider("Eve attacks (%)", 100 * share, 0, 100, 1),
+                 slider("decoy: mean photons \u03bd", decoy, 0.01, 0.4, 0.01))
 
 
 def rates_against_distance(link, mean=0.5):
@@ -132,7 +130,7 @@ def rates_against_distance(link, mean=0.5):
     without = plot.line("km", "without", source=source, color=PALETTE["blue"], line_dash="dashed", line_width=2)
     legend_above(plot, [("with decoys", [decoys]), ("without, \u03bc best at each distance", [without]),
                         ("no repeaterless link can do more", [ceiling])])
-    live, words = LiveFigure(plot, label="key per pulse against distance, with decoys and without"), ipywidgets.HTML()
+    live = LiveFigure(plot, label="key per pulse against distance, with decoys and without")
     eta = np.array([over_fibre(link, float(x)).transmittance for x in KILOMETRES])
     best = ma2005.without_decoys(np.geomspace(1e-4, 1.0, 200)[:, None], eta, background(link), link.misalignment).max(axis=0)
     ceiling_rate = plob.capacity(eta)
@@ -143,9 +141,9 @@ def rates_against_distance(link, mean=0.5):
             ("decoys", rate), ("without", best), ("ceiling", ceiling_rate))})
         gain, reach = rate[75] / best[75] if best[75] else math.inf, KILOMETRES[rate > 0]
         far = f"a key up to <b>{reach[-1]:.0f} km</b>" if len(reach) else "<b>no key</b>: nothing is left for single photons"
-        words.value = f"With decoys: {far}; at 75 km {gain:,.1f} times the key of the best link without them."
+        return f"With decoys: {far}; at 75 km {gain:,.1f} times the key of the best link without them."
 
-    return explorable([slider("signal: mean photons \u03bc", mean, 0.02, 1.5, 0.02)], draw, words, live)
+    return panel(draw, live, slider("signal: mean photons \u03bc", mean, 0.02, 1.5, 0.02))
 
 
 # ------------------------------------------------------------------------------------------------------------ exercises
@@ -199,6 +197,7 @@ def _silent_percent(here, intensities):
     return 100 * high
 
 
+@exercise("km")
 def reach_with_decoys(link, answer, mean=0.5, beyond=10.0):
     """Check a distance (in km) at which decoys still give a key, and a little more fibre does not.
 
@@ -216,16 +215,13 @@ def reach_with_decoys(link, answer, mean=0.5, beyond=10.0):
     -------
     ipywidgets.HTML
     """
-    complaint = not_a_number(answer, "km")
-    if complaint is not None:
-        return complaint
     if answer < 0:
-        return feedback("A fibre has a length from 0 km on.", False)
+        return "A fibre has a length from 0 km on.", False
     there, further = (float(ma2005.infinite_decoys(mean, over_fibre(link, km).transmittance, background(link),
                                                    link.misalignment)) for km in (answer, answer + beyond))
     if there > 0 == further:
-        return feedback(f"Yes: {there:.1e} bits per pulse at {answer:g} km, none at {answer + beyond:g} km. There the "
-                        "detectors' noise is what Bob hears.", True)
-    return feedback(f"No key at {answer:g} km: go nearer." if not there else
-                    f"{answer:g} km gives {there:.1e} bits per pulse, but so does {answer + beyond:g} km "
-                    f"({further:.1e}): go further.", False)
+        return (f"Yes: {there:.1e} bits per pulse at {answer:g} km, none at {answer + beyond:g} km. There the detectors' "
+                "noise is what Bob hears."), True
+    return (f"No key at {answer:g} km: go nearer." if not there else
+            f"{answer:g} km gives {there:.1e} bits per pulse, but so does {answer + beyond:g} km ({further:.1e}): go "
+            "further."), False

@@ -2,7 +2,6 @@
 
 import functools
 
-import ipywidgets
 import numpy as np
 
 from qkdlab import proofs
@@ -14,7 +13,7 @@ from qkdlab.simulation import expected_counts
 
 from ..live import figure_frame, legend_above, named_source
 from ..live_figure import LiveFigure
-from .parts import axis, check, explorable, feedback, not_a_number, pair, slider
+from .parts import axis, check, exercise, pair, panel, slider
 from .weak_pulses import over_fibre
 
 __all__ = ["block_bound", "block_sizes", "guess_from_sample", "one_long_block", "price_of_safety", "smallest_block"]
@@ -102,7 +101,6 @@ def block_sizes(link, source, km=50.0):
     for plot in (left, right):
         plot.height = 260
     live = LiveFigure(pair(left, right), label="key against block size, and where the sifted bits go")
-    words = ipywidgets.HTML()
 
     def draw(block, eps_sec, length):
         rates = [1e6 * block_bound(link, source, float(n), length, eps_sec).length / n for n in _BLOCKS]
@@ -114,12 +112,12 @@ def block_sizes(link, source, km=50.0):
                   endless=[100 * min(v, 1.0) for v in spending(ideal).values()])
         phase = "unknown" if now.phase_error is None else f"{100 * now.phase_error:.2f} %"
         result = f"<b>{now.length:,} secret bits</b>" if now.length else "<b>no key</b>"
-        words.value = (f"{now.details['n_key']:,} sifted bits, at least {now.s1:,.0f} of them from single photons, phase "
-                       f"error at most {phase}: {result}.")
+        return (f"{now.details['n_key']:,} sifted bits, at least {now.s1:,.0f} of them from single photons, phase "
+                f"error at most {phase}: {result}.")
 
-    return explorable([slider("pulses in the block", 1e9, 6, 13, 0.1, ".2g", log=True),
-                       slider("may fail with \u03b5 =", 1e-9, -15, -3, 1, ".0e", log=True),
-                       slider("fibre (km)", km, 0, 150, 1, ".0f")], draw, words, live)
+    return panel(draw, live, slider("pulses in the block", 1e9, 6, 13, 0.1, readout=".2g", log=True),
+                 slider("may fail with \u03b5 =", 1e-9, -15, -3, 1, readout=".0e", log=True),
+                 slider("fibre (km)", km, 0, 150, 1))
 
 
 def guess_from_sample(rate=0.02, eps=1e-10):
@@ -140,7 +138,7 @@ def guess_from_sample(rate=0.02, eps=1e-10):
     exact = plot.line("tested", "exact", source=source, color=PALETTE["blue"], line_width=2.5)
     seen = plot.line("tested", "seen", source=source, color=PALETTE["grey"], line_dash="dotted", line_width=2)
     legend_above(plot, [("at most (Serfling's formula)", [quick]), ("at most (exact)", [exact]), ("in the sample", [seen])])
-    live, words = LiveFigure(plot, label="bounds of an error rate against the size of the sample"), ipywidgets.HTML()
+    live = LiveFigure(plot, label="bounds of an error rate against the size of the sample")
     tested = np.geomspace(100, 1e7, 41).round()
 
     def draw(percent):
@@ -148,15 +146,16 @@ def guess_from_sample(rate=0.02, eps=1e-10):
         serfling = 100 * np.minimum(sampling.serfling(errors, tested, tested, eps), 1.0)
         exact_rate = [100 * sampling.hypergeometric(e, n, n, eps) for e, n in zip(errors, tested, strict=True)]
         live.data(source, tested=tested, serfling=serfling, exact=exact_rate, seen=100 * errors / tested)
-        words.value = (f"{percent:.1f} % of 1,000 tested bits are wrong: of the next 1,000 it may be <b>"
-                       f"{exact_rate[8]:.1f} %</b>. With a million: {exact_rate[32]:.2f} %.")
+        return (f"{percent:.1f} % of 1,000 tested bits are wrong: of the next 1,000 it may be <b>"
+                f"{exact_rate[8]:.1f} %</b>. With a million: {exact_rate[32]:.2f} %.")
 
-    return explorable([slider("errors in the sample (%)", 100 * rate, 0, 10, 0.1, ".1f")], draw, words, live)
+    return panel(draw, live, slider("errors in the sample (%)", 100 * rate, 0, 10, 0.1))
 
 
 # ------------------------------------------------------------------------------------------------------------ exercises
 
 
+@exercise("pulses")
 def smallest_block(link, source, answer, km=50.0):
     """Check a number of pulses that gives a key, and of which a tenth does not.
 
@@ -172,20 +171,13 @@ def smallest_block(link, source, answer, km=50.0):
     -------
     ipywidgets.HTML
     """
-    complaint = not_a_number(answer, "pulses")
-    if complaint is not None:
-        return complaint
     if not 10 <= answer <= ENDLESS:
-        return feedback("Between 10 and 1e15 pulses, please.", False)
-    try:
-        whole, tenth = (block_bound(link, source, float(n), km).length for n in (answer, answer / 10))
-    except BadInput as error:
-        return feedback(f"The library refuses this block: {error}", False)
+        return "Between 10 and 1e15 pulses, please.", False
+    whole, tenth = (block_bound(link, source, float(n), km).length for n in (answer, answer / 10))
     if whole and not tenth:
-        return feedback(f"Yes: {answer:.3g} pulses give {whole:,} secret bits, {answer / 10:.3g} pulses give none.", True)
-    return feedback(f"{answer:.3g} pulses give no key yet: a larger block is needed." if not whole else
-                    f"{answer:.3g} pulses give {whole:,} secret bits, but a tenth of them still gives {tenth:,}: "
-                    "go smaller.", False)
+        return f"Yes: {answer:.3g} pulses give {whole:,} secret bits, {answer / 10:.3g} pulses give none.", True
+    return (f"{answer:.3g} pulses give no key yet: a larger block is needed." if not whole else
+            f"{answer:.3g} pulses give {whole:,} secret bits, but a tenth of them still gives {tenth:,}: go smaller."), False
 
 
 def price_of_safety(link, source, answer, n_pulses=1e9, km=50.0):

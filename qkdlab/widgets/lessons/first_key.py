@@ -5,14 +5,13 @@ import numpy as np
 from bokeh.models import Range1d
 
 from qkdlab.choices import encode
-from qkdlab.errors import BadInput
 from qkdlab.palette import PALETTE, intensity_style
 from qkdlab.session import Session
 from qkdlab.simulation import EveSettings, expected_gains, simulate, splitting
 
 from ..live import figure_frame, legend_above, named_source
 from ..live_figure import LiveFigure
-from .parts import BASES, STATES, explorable, feedback, not_a_number, slider, table
+from .parts import BASES, STATES, exercise, panel, slider, table
 
 __all__ = ["gains_against_distance", "key_at_distance", "photon_numbers", "pulses", "qber_with_eve"]
 
@@ -53,17 +52,18 @@ def photon_numbers(mean=0.5):
                         y_range=Range1d(0, 100), x_range=Range1d(-0.6, 4.6))
     plot.vbar("n", 0.7, "share", source=source, color=PALETTE["blue"], alpha=0.75)
     plot.xaxis.ticker = [0, 1, 2, 3, 4]
-    live, words = LiveFigure(plot, label="shares of pulses by their number of photons"), ipywidgets.HTML()
+    plot.height = 230
+    live = LiveFigure(plot, label="shares of pulses by their number of photons")
 
     def draw(mu):
         share = splitting.photon_numbers(mu)[:5]
         live.data(source, n=np.arange(5.0), share=100 * share)
         several = 1 - share[0] - share[1]
-        words.value = (f"{100 * share[0]:.1f} % of the pulses are empty. Of the others, "
-                       f"<b>{100 * several / (1 - share[0]):.1f} %</b> hold more than one photon: "
-                       "Eve could keep one of them and go unnoticed.")
+        return (f"{100 * share[0]:.1f} % of the pulses are empty. Of the others, "
+                f"<b>{100 * several / (1 - share[0]):.1f} %</b> hold more than one photon: "
+                "Eve could keep one of them and go unnoticed.")
 
-    return explorable([slider("mean photons", mean, 0.02, 1.5, 0.02)], draw, words, live)
+    return panel(draw, live, slider("mean photons", mean, 0.02, 1.5, 0.02))
 
 
 def gains_against_distance(link, distance_km=50.0):
@@ -82,13 +82,14 @@ def gains_against_distance(link, distance_km=50.0):
     source = named_source("gains_against_distance", "km", *(f"gain{i}" for i in range(len(intensities))))
     plot = figure_frame("Detections and distance", "detections / pulse", x_label="length of the fibre (km)",
                         y_axis_type="log", frame=((0, 250), (1e-6, 1e-1)))
+    plot.height = 250
     lines = []
     for i, mu in enumerate(intensities):
         style = intensity_style(i)
         lines.append((f"\u03bc = {mu:.3g}", [plot.line("km", f"gain{i}", source=source, color=style["color"],
                                                       line_dash=style["dash"], line_width=2.5)]))
     legend_above(plot, lines)
-    live, words = LiveFigure(plot, label="gain of each intensity against the fibre's length"), ipywidgets.HTML()
+    live = LiveFigure(plot, label="gain of each intensity against the fibre's length")
 
     def draw(dark_hz):
         detectors = made.detectors.replace(dark_rate_hz=dark_hz)
@@ -96,16 +97,16 @@ def gains_against_distance(link, distance_km=50.0):
                                          made.eve, _GATE_PS).clicks[:, 0] for km in kilometres])
         live.data(source, km=kilometres, **{f"gain{i}": gains[:, i] for i in range(len(intensities))})
         ratio = np.interp(distance_km, kilometres, gains[:, 0] / gains[:, -1])
-        words.value = (f"At {distance_km:g} km a signal pulse is detected {ratio:,.0f} times as often as a pulse with "
-                       "(almost) nothing in it. Where the curves meet, Bob hears only his detectors' noise.")
+        return (f"At {distance_km:g} km a signal pulse is detected {ratio:,.0f} times as often as a pulse with "
+                "(almost) nothing in it. Where the curves meet, Bob hears only his detectors' noise.")
 
-    return explorable([slider("dark counts (Hz)", made.detectors.dark_rate_hz, 0.0, 5000.0, 50.0, ".0f")], draw, words,
-                      live)
+    return panel(draw, live, slider("dark counts (Hz)", made.detectors.dark_rate_hz, 0.0, 5000.0, 50.0))
 
 
 # ------------------------------------------------------------------------------------------------------ exercises
 
 
+@exercise("per cent")
 def qber_with_eve(link, answer):
     """Check the error rate (in %) that Eve causes when she intercepts every pulse, by simulating her.
 
@@ -115,17 +116,15 @@ def qber_with_eve(link, answer):
     answer : float or None
         The student's; None before there is one.
     """
-    complaint = not_a_number(answer, "per cent")
-    if complaint is not None:
-        return complaint
     report = Session(simulate({**link, "eve": EveSettings(intercept_fraction=1.0)}, seed=1)).run(seconds=0.3)
     measured = 100 * report["qber_test"]
     if abs(answer - measured) < 2.0:
-        return feedback(f"Yes. The simulated link shows {measured:.1f} %, and the verdict is: {report['reason']}", True)
-    return feedback(f"Not {answer:g} %. A hint: half of the time Eve measures in the wrong basis, and then both the "
-                     "pulse that she sends on and Bob's bit are a coin toss.", False)
+        return f"Yes. The simulated link shows {measured:.1f} %, and the verdict is: {report['reason']}", True
+    return (f"Not {answer:g} %. A hint: half of the time Eve measures in the wrong basis, and then both the pulse that she "
+            "sends on and Bob's bit are a coin toss."), False
 
 
+@exercise("km")
 def key_at_distance(link, answer, seconds=1.0):
     """Check a distance (km) at which `seconds` of the link still give a key, and 30 km more do not.
 
@@ -135,18 +134,11 @@ def key_at_distance(link, answer, seconds=1.0):
     answer : float or None
     seconds : float
     """
-    complaint = not_a_number(answer, "km")
-    if complaint is not None:
-        return complaint
     bits, here = [], simulate(link, seed=1).channel
-    try:
-        for km in (answer, answer + 30):
-            made = simulate({**link, "channel": here.replace(distance_km=km)}, seed=1)
-            bits.append(Session(made).run(seconds=seconds)["secret_bits"])
-    except BadInput as error:
-        return feedback(f"This is no distance: {error}", False)
+    for km in (answer, answer + 30):
+        made = simulate({**link, "channel": here.replace(distance_km=km)}, seed=1)
+        bits.append(Session(made).run(seconds=seconds)["secret_bits"])
     if bits[0] and not bits[1]:
-        return feedback(f"Yes: {bits[0]:,} secret bits at {answer:g} km, none at {answer + 30:g} km.", True)
-    return feedback(f"There is no key at {answer:g} km yet: go nearer." if not bits[0] else
-                     f"{answer:g} km gives {bits[0]:,} secret bits, but so does {answer + 30:g} km ({bits[1]:,}): "
-                     "go further.", False)
+        return f"Yes: {bits[0]:,} secret bits at {answer:g} km, none at {answer + 30:g} km.", True
+    return (f"There is no key at {answer:g} km yet: go nearer." if not bits[0] else
+            f"{answer:g} km gives {bits[0]:,} secret bits, but so does {answer + 30:g} km ({bits[1]:,}): go further."), False

@@ -16,7 +16,7 @@ from qkdlab.simulation import ChannelSettings, DetectorSettings, EveSettings, Si
 
 from ..live import figure_frame, legend_above, named_source
 from ..live_figure import LiveFigure
-from .parts import BASES, STATES, axis, check, explorable, slider, table
+from .parts import BASES, STATES, axis, check, panel, slider, table
 
 __all__ = ["bits_to_be_sure", "exchange", "intercepted", "kept_share", "share_to_abort", "single_photon_link",
            "watch_errors"]
@@ -118,7 +118,7 @@ def intercepted(link, share=0.0, count=14, seed=3):
         Detections shown.
     seed : int
     """
-    view, words = ipywidgets.HTML(), ipywidgets.HTML()
+    view = ipywidgets.HTML()
 
     def draw(eve_percent, first):
         run = exchange(link, count, eve_percent / 100, int(first))
@@ -131,11 +131,11 @@ def intercepted(link, share=0.0, count=14, seed=3):
             "kept?": ["yes" if k else '<span style="opacity:.55">no</span>' for k in kept],
             "bits": [_verdict(k, d, x, y) for k, d, x, y in zip(kept, differ, run.alice_bit, run.bob_bit, strict=True)],
         })
-        words.value = (f"Of {len(kept)} detections <b>{int(kept.sum())}</b> are kept, and of these "
-                       f"<b>{int(run.wrong.sum())}</b> {'has' if run.wrong.sum() == 1 else 'have'} different bits.")
+        return (f"Of {len(kept)} detections <b>{int(kept.sum())}</b> are kept, and of these "
+                f"<b>{int(run.wrong.sum())}</b> {'has' if run.wrong.sum() == 1 else 'have'} different bits.")
 
-    return explorable([slider("Eve intercepts (%)", 100 * share, 0, 100, 5, ".0f"),
-                       slider("another try", seed, 1, 20, 1, ".0f")], draw, words, view)
+    return panel(draw, view, slider("Eve intercepts (%)", 100 * share, 0, 100, 5),
+                 slider("another try", seed, 1, 20, 1))
 
 
 def watch_errors(link, share=0.0, bits=3000, seed=1):
@@ -162,7 +162,7 @@ def watch_errors(link, share=0.0, bits=3000, seed=1):
     limit = plot.line([0], [0], color=ABORT, line_dash="dotted", line_width=2)
     legend_above(plot, [("measured", [line]), ("95 % interval", [band]), ("expected", [model]),
                         (f"no key above {abort:.0f} %", [limit])])
-    live, words = LiveFigure(plot, label="error rate against the number of compared bits"), ipywidgets.HTML()
+    live = LiveFigure(plot, label="error rate against the number of compared bits")
     numbers = np.unique(np.geomspace(10, bits, 60).astype(int))
 
     def draw(eve_percent):
@@ -175,10 +175,10 @@ def watch_errors(link, share=0.0, bits=3000, seed=1):
         last = rate[-1]
         verdict = "Alice and Bob give up." if last[0] > abort else "They carry on." if last[2] < abort else (
             "Too close to call: they had better compare more bits.")
-        words.value = (f"After {upto[-1]:,} bits: <b>{last[0]:.1f} %</b> (95 % sure: {last[1]:.1f} to {last[2]:.1f} %), "
-                       f"expected {expected:.1f} %. {verdict}")
+        return (f"After {upto[-1]:,} bits: <b>{last[0]:.1f} %</b> (95 % sure: {last[1]:.1f} to {last[2]:.1f} %), "
+                f"expected {expected:.1f} %. {verdict}")
 
-    return explorable([slider("Eve intercepts (%)", 100 * share, 0, 100, 1, ".0f")], draw, words, live)
+    return panel(draw, live, slider("Eve intercepts (%)", 100 * share, 0, 100, 1))
 
 
 def expected_qber(link, share):

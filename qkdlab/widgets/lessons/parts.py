@@ -1,6 +1,8 @@
 """What the lessons share: panels with sliders over a live figure, and answers that are checked by calling the library."""
 
+import functools
 import html
+import inspect
 import math
 import numbers
 
@@ -11,7 +13,8 @@ from bokeh.models import Range1d
 from qkdlab.errors import BadInput
 from qkdlab.palette import PALETTE
 
-__all__ = ["BASES", "STATES", "axis", "check", "explorable", "feedback", "not_a_number", "pair", "slider", "table"]
+__all__ = ["BASES", "STATES", "WIDTH", "aligned", "axis", "check", "exercise", "feedback", "marked", "not_a_number",
+           "pair", "panel", "slider", "table"]
 
 BASES = ("key", "test")
 STATES = {(0, 0): "\u2192", (0, 1): "\u2191", (1, 0): "\u2197", (1, 1): "\u2196"}    # (basis, bit): polarisation
@@ -21,54 +24,74 @@ WIDTH = "860px"
 # -------------------------------------------------------------------------------------------------------------- figures
 
 
-def slider(label, value, low, high, step, readout=".2f", log=False):
-    """A slider with its label beside it.
+def slider(label, value, low, high, step, *, readout=None, log=False, whole=False, wait=False):
+    """A slider with its label beside it, reached by keyboard.
 
     Parameters
     ----------
     label : str
         What it sets, with the unit.
     value, low, high, step : float
-    readout : str
-        Format of the number shown.
+    readout : str, optional
+        Format of the number shown; absent: with the digits that a step needs.
     log : bool
         Equal steps of the exponent: `low`, `high` and `step` are powers of ten.
+    whole : bool
+        Its values are whole numbers, of type int.
+    wait : bool
+        Tell of a new value when the slider is let go only: for figures that take longer than a blink.
 
     Returns
     -------
-    ipywidgets.FloatSlider or ipywidgets.FloatLogSlider
+    ipywidgets.FloatSlider, ipywidgets.FloatLogSlider or ipywidgets.IntSlider
     """
-    kind = ipywidgets.FloatLogSlider if log else ipywidgets.FloatSlider
-    made = kind(value=value, min=low, max=high, step=step, description=label, readout_format=readout,
-                style={"description_width": "200px"}, layout={"width": "auto"})
+    kind = ipywidgets.FloatLogSlider if log else ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+    digits = 0 if step == int(step) else math.ceil(-math.log10(step))
+    made = kind(value=value, min=low, max=high, step=step, description=label, continuous_update=not wait,
+                readout_format=readout or ("d" if whole else f".{digits}f"), layout={"width": "auto"})
     made.add_class("qk-slider")
-    return made
+    return aligned(made)[0]
 
 
-def explorable(sliders, draw, words, *views):
-    """Sliders above words and figures that follow them.
+def aligned(*controls):
+    """Controls whose labels take the same room: below each other, they begin in one line. Gives them back."""
+    width = f"{max(14, 0.85 * max(len(control.description) for control in controls)):.0f}ch"
+    for control in controls:
+        control.style.description_width = width
+    return controls
+
+
+def panel(draw, view, *controls):
+    """Controls, a line of words and what they change, below each other.
 
     Parameters
     ----------
-    sliders : sequence of ipywidgets sliders
     draw : callable
-        ``draw(*values)`` brings words and views up to date; called now, and whenever a slider moves.
-    words : ipywidgets.HTML
-    *views : ipywidgets widgets
-        What `draw` changes.
+        ``draw(*values) -> str``: changes the view, returns the words (HTML). Called at once, and whenever a control is
+        moved; what it refuses is said in its words.
+    view : ipywidgets widget
+    *controls : ipywidgets widgets
+        With a trait ``value``.
 
     Returns
     -------
     ipywidgets.VBox
-        Children: the sliders, the words, the views.
+        Children: the controls, the words, the view.
     """
-    def redraw(_change=None):
-        draw(*(s.value for s in sliders))
+    words = ipywidgets.HTML()
 
-    for made in sliders:
-        made.observe(redraw, "value")
-    redraw()
-    return ipywidgets.VBox([*sliders, words, *views], layout=ipywidgets.Layout(max_width=WIDTH))
+    def show(_change=None):
+        try:
+            said = draw(*(control.value for control in controls))
+        except BadInput as error:
+            said = f"<i>{html.escape(str(error))}</i>"
+        # two lines have their place: the figure below does not jump
+        words.value = f'<div role="status" style="font-size:14px;line-height:1.45;min-height:41px">{said}</div>'
+
+    for control in controls:
+        control.observe(show, "value")
+    show()
+    return ipywidgets.VBox([*aligned(*controls), words, view], layout=ipywidgets.Layout(max_width=WIDTH))
 
 
 def pair(*plots):
@@ -130,18 +153,15 @@ def check(answer, truth, *, unit="", within=0.05, least=0.0, right="", hint=""):
     ipywidgets.HTML
         Never an exception for an answer, whatever it is.
     """
-    complaint = not_a_number(answer, unit)
-    if complaint is not None:
-        return complaint
-    try:
-        value = float(truth())
-    except BadInput as error:
-        return feedback(f"The library refuses to compute this: {error}", False)
-    unit = f" {unit}" if unit else ""
-    if abs(float(answer) - value) <= max(within * abs(value), least):
-        return feedback(f"Yes. The library finds {value:,.4g}{unit}. {right}", True)
-    side = "too much" if answer > value else "too little"
-    return feedback(f"Not {float(answer):,.4g}{unit}, that is {side}. {hint}", False)
+    @exercise(unit)
+    def compared(answer):
+        value, shown = float(truth()), f" {unit}" if unit else ""
+        if abs(float(answer) - value) <= max(within * abs(value), least):
+            return f"Yes. The library finds {value:,.4g}{shown}. {right}", True
+        side = "too much" if answer > value else "too little"
+        return f"Not {float(answer):,.4g}{shown}, that is {side}. {hint}", False
+
+    return compared(answer)
 
 
 def not_a_number(answer, unit=""):
@@ -160,6 +180,32 @@ def _finite(number):
         return False
 
 
+def exercise(unit):
+    """Make a check ``check(..., answer, ...) -> (words, right)`` into what a cell shows.
+
+    No answer yet, words instead of a number, not-a-number, a value that the library refuses: each is told in a line.
+
+    Parameters
+    ----------
+    unit : str
+        Of the answer, as in "km".
+    """
+    def made(check):
+        signature = inspect.signature(check)
+
+        @functools.wraps(check)
+        def page(*given, **named):
+            complaint = not_a_number(signature.bind(*given, **named).arguments["answer"], unit)
+            if complaint is not None:
+                return complaint
+            try:
+                return feedback(*check(*given, **named))
+            except BadInput as error:
+                return feedback(f"The library refuses this: {error}", False)
+        return page
+    return made
+
+
 def feedback(words, right=None):
     """A line with a sign and words, not colour alone.
 
@@ -169,7 +215,12 @@ def feedback(words, right=None):
     right : bool or None
         None: neither right nor wrong yet.
     """
-    sign, colour = {True: ("&#10003;", PALETTE["green"]), False: ("&#10007;", PALETTE["vermillion"]),
-                    None: ("&#9998;", PALETTE["grey"])}[right]
-    return ipywidgets.HTML(f'<div role="status" style="border-left:4px solid {colour};padding:4px 10px;line-height:1.5">'
-                           f"<b>{sign}</b> {html.escape(words.strip())}</div>")
+    sign = {True: "&#10003;", False: "&#10007;", None: "&#9998;"}[right]
+    return ipywidgets.HTML(marked(f"<b>{sign}</b> {html.escape(words.strip())}", right))
+
+
+def marked(words, right=None):
+    """A line (HTML) that screen readers announce, with a coloured edge: good, bad, or neither (None)."""
+    colour = PALETTE[{True: "green", False: "vermillion", None: "grey"}[right]]
+    return (f'<div role="status" style="border-left:4px solid {colour};padding:4px 10px;font-size:14px;line-height:1.45">'
+            f"{words}</div>")

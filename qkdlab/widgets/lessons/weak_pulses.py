@@ -2,7 +2,6 @@
 
 import functools
 
-import ipywidgets
 import numpy as np
 from bokeh.models import NumeralTickFormatter
 
@@ -12,7 +11,7 @@ from qkdlab.simulation import ChannelSettings, splitting
 
 from ..live import figure_frame, legend_above, named_source
 from ..live_figure import LiveFigure
-from .parts import axis, check, explorable, pair, slider
+from .parts import axis, check, pair, panel, slider
 
 __all__ = ["best_mean", "key_without_decoys", "multi_photon_share", "over_fibre", "photon_splitting", "safe_distance"]
 
@@ -72,7 +71,7 @@ def photon_splitting(link, mean=0.5, km=20.0):
     for plot in (left, right):
         plot.height = 250
     live = LiveFigure(pair(left, right), label="Bob's detections by photon number, and the share of bits Eve knows")
-    words, numbers = ipywidgets.HTML(), np.arange(1, 5)
+    numbers = np.arange(1, 5)
 
     def draw(mu, length):
         eta = over_fibre(link, length).transmittance
@@ -84,11 +83,10 @@ def photon_splitting(link, mean=0.5, km=20.0):
         live.data(curve, km=KILOMETRES[:101], share=shares)
         live.data(point, km=[length], share=[now])
         all_of_it = " Not one single photon needs to reach Bob." if now > 99.9 else ""
-        words.value = (f"Bob counts {1e6 * float(p @ splitting.honest(eta)):,.0f} detections per million pulses either way. "
-                       f"Eve knows <b>{now:.0f} %</b> of the bits, and the error rate has not moved.{all_of_it}")
+        return (f"Bob counts {1e6 * float(p @ splitting.honest(eta)):,.0f} detections per million pulses either way. "
+                f"Eve knows <b>{now:.0f} %</b> of the bits, and the error rate has not moved.{all_of_it}")
 
-    return explorable([slider("mean photons \u03bc", mean, 0.02, 1.0, 0.02), slider("fibre (km)", km, 0, 100, 1, ".0f")],
-                      draw, words, live)
+    return panel(draw, live, slider("mean photons \u03bc", mean, 0.02, 1.0, 0.02), slider("fibre (km)", km, 0, 100, 1))
 
 
 def key_without_decoys(link, mean=0.1):
@@ -108,7 +106,7 @@ def key_without_decoys(link, mean=0.1):
     single = plot.line("km", "single", source=source, color=PALETTE["grey"], line_dash="dashed", line_width=2)
     line = plot.line("km", "rate", source=source, color=PALETTE["blue"], line_width=2.5)
     legend_above(plot, [("weak pulses", [line]), ("a source of true single photons", [single])])
-    live, words = LiveFigure(plot, label="key per pulse against distance"), ipywidgets.HTML()
+    live = LiveFigure(plot, label="key per pulse against distance")
     links = [over_fibre(link, float(x)) for x in KILOMETRES]
     eta = np.array([one.transmittance for one in links])
     y1, e1 = ma2005.single_photons(eta, background(link), link.misalignment)
@@ -118,11 +116,11 @@ def key_without_decoys(link, mean=0.1):
         rate = ma2005.without_decoys(mu, eta, background(link), link.misalignment)
         live.data(source, km=KILOMETRES, rate=_above_zero(rate), single=_above_zero(ideal))
         reach = KILOMETRES[rate > 0]
-        words.value = (f"\u03bc = {mu:.3g}: " + (
+        return (f"\u03bc = {mu:.3g}: " + (
             f"{rate[0]:.2g} bits per pulse without any fibre, and a key up to <b>{reach[-1]:.0f} km</b>." if len(reach) else
             "<b>no key at all</b>: pulses of several photons could explain everything that Bob detects."))
 
-    return explorable([slider("mean photons \u03bc", mean, -4, 0, 0.05, ".2g", log=True)], draw, words, live)
+    return panel(draw, live, slider("mean photons \u03bc", mean, -4, 0, 0.05, readout=".2g", log=True))
 
 
 def _above_zero(values):

@@ -112,7 +112,7 @@ def test_an_acquisition_without_end_goes_on_until_it_is_stopped(box):
     box.recorder._buffer_tags = 500
     plugged("keysight_attenuator", box.world)                # closed: dark counts only
     sink = Sink(1)
-    box.link._sinks = {1: sink}
+    box.link._add(sink, 1, {})
     say(box, "RAW1:STOP:LINK INPU1;:RAW1:SEND ON;:REC:ENAB ON;DUR INF;PLAY")
     deadline = time.monotonic() + 20
     while len(sink.parts) < 3 and time.monotonic() < deadline:
@@ -121,6 +121,23 @@ def test_an_acquisition_without_end_goes_on_until_it_is_stopped(box):
     box.recorder._join()
     times = np.concatenate(sink.parts)
     assert sink.ended == 1 and np.all(np.diff(times) >= 0) and times[-1] > 10**12 and say(box, "REC:STAG?") == "STOPPED"
+
+
+def test_who_opens_a_stream_after_the_stop_hears_nothing_of_what_was_before(box):
+    plugged("keysight_attenuator", box.world)                # closed: dark counts only
+    say(box, "RAW1:STOP:LINK INPU1;:RAW1:SEND ON;:REC:ENAB ON;NUM INF;PWID 200000000000;PPER 210000000000")
+    old, new = Sink(1), Sink(1)
+    box.link._add(old, 1, {})
+    say(box, "REC:PLAY")
+    box.fault("stall")                                       # the acquisition hangs in the middle of a stretch
+    box.recorder.stop()
+    box.link._add(new, 1, {})
+    box.clear("stall")
+    box.recorder._join()
+    assert old.ended == 1 and new.ended == 0 and not new.parts
+    say(box, "REC:NUM 1;PLAY")
+    box.recorder._join()
+    assert old.ended == 2 and new.ended == 1 and len(new.parts) == 1
 
 
 def test_delay_edge_combiner_and_reference(box):

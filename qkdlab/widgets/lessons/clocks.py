@@ -16,9 +16,9 @@ from qkdlab.palette import EXPECTED, PALETTE
 from qkdlab.postprocessing.pulse_rate import binned, pulse_rate
 from qkdlab.simulation import EveSettings, expected_gains, simulate
 
-from .lesson_page import exercise, panel, slider
-from .live import figure_frame, legend_above, named_source
-from .live_figure import LiveFigure
+from ..live import figure_frame, legend_above, named_source
+from ..live_figure import LiveFigure
+from .parts import exercise, panel, slider
 
 __all__ = ["best_gate", "blur", "clock_offset", "demo", "fastest_clock", "folded", "gate", "key_of_gate", "labelled",
            "spectrum"]
@@ -82,7 +82,7 @@ def spectrum(recording, search_ppm=10.0):
         return (f"{stop:,} tags in {milliseconds:g} ms: the library finds <b>{1e6 * (found.rate_hz / nominal_hz - 1):+.3f} "
                 f"\u00b1 {1e6 * found.rate_error_hz / nominal_hz:.3f} ppm</b> from {nominal_hz * 1e-6:g} MHz.")
 
-    return panel(draw, live, slider("tags of the first ... ms", 1.0, 0.2, 20.0, 0.2))
+    return panel(draw, live, slider("listening time (ms)", 1.0, 0.2, 20.0, 0.2))
 
 
 def _powers(time_ps, detector, nominal_hz, search_ppm, span_s):
@@ -130,7 +130,7 @@ def folded(recording, milliseconds=10.0, offset_ppm=0.0):
                 f"{milliseconds:g} ms Bob's clock would slip by {abs(ppm) * 1e-6 * milliseconds * 1e-3 * nominal_hz:.1f} "
                 f"slots against its nominal rate.")
 
-    return panel(draw, live, slider("rate of the pulses by Bob's clock (ppm)", offset_ppm, -10.0, 10.0, 0.05))
+    return panel(draw, live, slider("pulse rate by Bob's clock (ppm)", offset_ppm, -10.0, 10.0, 0.05))
 
 
 @exercise("ppm")
@@ -174,7 +174,7 @@ def gate(link, width_ps=2000, jitter_ps=300, seconds=0.1):
                          y_range=Range1d(0, 105), x_axis_type="log")
     legend_above(worth, [("key, of the best one", [worth.line("width", "key", source=curves, color=PALETTE["green"],
                                                                line_width=2.5)]),
-                         ("QBER", [worth.line("width", "qber", source=curves, color=PALETTE["vermillion"],
+                         ("error rate (QBER)", [worth.line("width", "qber", source=curves, color=PALETTE["vermillion"],
                                               line_dash=EXPECTED, line_width=2.5)])])
     here = Span(location=1, dimension="height", line_color=PALETTE["grey"], line_width=2)
     worth.add_layout(here)
@@ -196,8 +196,8 @@ def gate(link, width_ps=2000, jitter_ps=300, seconds=0.1):
                 "what the best gate gives." if state["keys"].max() > 0 else
                 f"QBER {100 * qber:.2f} %. No width gives a key here.")
 
-    return panel(draw, live, slider("gate (ps)", width_ps, 40, 9000, 20), slider("jitter (ps)", jitter_ps, 40, 2000, 20,
-                                                                                  wait=True))
+    return panel(draw, live, slider("gate (ps)", width_ps, 40, 9000, 20),
+                 slider("jitter (ps)", jitter_ps, 40, 2000, 20, wait=True))
 
 
 def _jittery(link, jitter_ps, seconds):

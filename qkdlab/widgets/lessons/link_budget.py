@@ -14,9 +14,9 @@ from qkdlab.proofs.satellite import optimise_pass
 from qkdlab.simulation import LinkModel
 from qkdlab.simulation.free_space import beam_loss_db, satellite_pass
 
-from .lesson_page import exercise, feedback, panel, slider
-from .live import figure_frame, legend_above, named_source
-from .live_figure import LiveFigure
+from ..live import figure_frame, legend_above, named_source
+from ..live_figure import LiveFigure
+from .parts import exercise, feedback, panel, slider
 
 __all__ = ["budget", "fibre", "free_space", "key_rate_hz", "longest_fibre", "pass_key", "receiver", "satellite",
            "smallest_telescope", "station"]
@@ -117,7 +117,8 @@ def fibre(distance_km=80.0, attenuation_db_per_km=0.2, clock_hz=CLOCK_HZ):
     kilometres = np.linspace(0, 300, 61)
     source = named_source("budget_fibre", "km", "key", "ceiling")
     plot = figure_frame("Key through a fibre", "secret bits / s", x_label="length of the fibre (km)", y_axis_type="log",
-                        y_range=Range1d(1, 1e9), frame=((0, 300), (1, 1e9)))
+                        y_range=Range1d(1, 1e9), x_range=Range1d(0, 300))
+    plot.height = 250
     legend_above(plot, [
         ("decoy-state BB84", [plot.line("km", "key", source=source, color=PALETTE["blue"], line_width=2.5)]),
         ("ceiling of all protocols (PLOB)", [plot.line("km", "ceiling", source=source, color=PALETTE["grey"], line_width=2,
@@ -172,7 +173,8 @@ def free_space(receiver_cm=20.0, sender_cm=8.0, background_hz=2000.0):
     kilometres = np.geomspace(1, 400, 50)
     source = named_source("budget_space", "km", "key")
     plot = figure_frame("Key through the air", "secret bits / s", x_label="distance (km)", x_axis_type="log",
-                        y_axis_type="log", y_range=Range1d(1, 1e8), frame=((1, 400), (1, 1e8)))
+                        y_axis_type="log", y_range=Range1d(1, 1e8), x_range=Range1d(1, 400))
+    plot.height = 250
     plot.line("km", "key", source=source, color=PALETTE["blue"], line_width=2.5)
     plot.yaxis.ticker = _DECADES
     live = LiveFigure(plot, label="secret bits per second against the distance of two telescopes")

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from qkdlab.proofs.optimise import optimise
-from qkdlab.widgets import lesson_budget
+from qkdlab.widgets.lessons import link_budget
 
 
 def said(panel):
@@ -11,25 +11,25 @@ def said(panel):
 
 
 def test_a_budget_adds_up():
-    page = lesson_budget.budget({"fibre <i>": 16.0, "connectors": 1.5}).value
+    page = link_budget.budget({"fibre <i>": 16.0, "connectors": 1.5}).value
     assert "<b>17.5 dB</b>" in page and "1 photon in 56.2" in page and "bit/s" in page and "fibre &lt;i&gt;" in page
-    assert "no key" in lesson_budget.budget({"ocean": 200}).value
+    assert "no key" in link_budget.budget({"ocean": 200}).value
 
 
 @pytest.mark.parametrize("loss", ["much", None, -1.0, float("nan"), True])
 def test_a_loss_that_is_none_is_told(loss):
-    assert "The loss of 'x'" in lesson_budget.budget({"x": loss}).value.replace("&#x27;", "'")
+    assert "The loss of 'x'" in link_budget.budget({"x": loss}).value.replace("&#x27;", "'")
 
 
 def test_the_rate_is_that_of_the_best_settings():
-    station = lesson_budget.receiver()
+    station = link_budget.receiver()
     alone = optimise(station.over(20.0), n_pulses=6e10)
-    assert lesson_budget.key_rate_hz(20.0, station) == pytest.approx(1e8 * alone.rate_per_pulse)
-    assert lesson_budget.key_rate_hz(60.0, station) == 0
+    assert link_budget.key_rate_hz(20.0, station) == pytest.approx(1e8 * alone.rate_per_pulse)
+    assert link_budget.key_rate_hz(60.0, station) == 0
 
 
 def test_the_fibre_panel_stays_below_the_ceiling():
-    panel = lesson_budget.fibre()
+    panel = link_budget.fibre()
     for km in (0, 80, 300):
         panel.children[0].value = km
         assert f"{km:g} km" in said(panel)
@@ -44,11 +44,11 @@ def test_the_fibre_panel_stays_below_the_ceiling():
 @pytest.mark.parametrize("answer, words", [(150, "Yes"), (50, "further"), (200, "nearer"), (-1, "0 to 1000"),
                                            (None, "Type")])
 def test_the_longest_fibre(answer, words):
-    assert words in lesson_budget.longest_fibre(answer, lesson_budget.receiver()).value
+    assert words in link_budget.longest_fibre(answer, link_budget.receiver()).value
 
 
 def test_the_air_panel_follows_every_slider():
-    panel = lesson_budget.free_space()
+    panel = link_budget.free_space()
     reach = float(re.search(r"up to <b>([0-9]+) km", said(panel)).group(1))
     panel.children[0].value = 100
     assert float(re.search(r"up to <b>([0-9]+) km", said(panel)).group(1)) > reach
@@ -62,11 +62,11 @@ def test_the_air_panel_follows_every_slider():
 @pytest.mark.parametrize("answer, words", [(20, "Yes"), (5, "larger"), (80, "would do"), (0, "0.1 to 1000"),
                                            ("x", "number")])
 def test_the_smallest_telescope(answer, words):
-    assert words in lesson_budget.smallest_telescope(answer).value
+    assert words in link_budget.smallest_telescope(answer).value
 
 
 def test_the_satellite_panel_follows_every_slider():
-    panel = lesson_budget.satellite()
+    panel = link_budget.satellite()
     bits = int(re.search(r"<b>([0-9,]+) secret", said(panel)).group(1).replace(",", ""))
     panel.children[1].value = 60
     assert int(re.search(r"<b>([0-9,]+) secret", said(panel)).group(1).replace(",", "")) < bits
@@ -78,8 +78,8 @@ def test_the_satellite_panel_follows_every_slider():
 
 @pytest.mark.parametrize("answer, words", [(10, "larger"), (300, "would do"), (0, "1 to 1000"), (None, "Type")])
 def test_the_ground_station(answer, words):
-    assert words in lesson_budget.pass_key(answer).value
+    assert words in link_budget.pass_key(answer).value
 
 
 def test_some_ground_station_is_right():
-    assert any("Yes" in lesson_budget.pass_key(cm).value for cm in range(30, 120, 4))
+    assert any("Yes" in link_budget.pass_key(cm).value for cm in range(30, 120, 4))

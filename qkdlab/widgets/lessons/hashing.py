@@ -15,9 +15,9 @@ from qkdlab.palette import EXPECTED, PALETTE
 from qkdlab.postprocessing import verify
 from qkdlab.postprocessing.amplify import amplify
 
-from .lesson_page import exercise, panel, slider
-from .live import figure_frame, legend_above, named_source
-from .live_figure import LiveFigure
+from ..live import figure_frame, legend_above, named_source
+from ..live_figure import LiveFigure
+from .parts import WIDTH, exercise, marked, panel, slider
 
 __all__ = ["eve_after_hashing", "forgeries", "known_bits", "longest_key", "matrix", "new_message", "safe_length", "tag_of",
            "tags_needed", "toeplitz"]
@@ -65,25 +65,20 @@ def toeplitz(n=28, seed=1):
     """
     rng = np.random.default_rng(seed)
     key, seeds = rng.integers(0, 2, n, dtype=np.uint8), rng.integers(0, 2, 2 * n - 1, dtype=np.uint8)
-    picture, words = ipywidgets.HTML(), ipywidgets.HTML(layout={"min_height": "58px"})
-    length = slider("bits of the hash", n // 2, 1, n, 1, kind=ipywidgets.IntSlider)
-    flip = slider("flip a bit of the key (0: none)", 0, 0, n, 1, kind=ipywidgets.IntSlider)
+    picture = ipywidgets.HTML()
 
-    def draw(_change=None):
-        flipped = key ^ (np.arange(1, n + 1) == flip.value)
-        used = seeds[: n + length.value - 1]
-        before, after = (amplify(Bits.from_numpy(k), length.value, used).to_numpy() for k in (key, flipped))
-        picture.value = _STYLE + _picture(matrix(n, length.value, used), flipped, after)
+    def draw(length, flip):
+        flipped = key ^ (np.arange(1, n + 1) == flip)
+        used = seeds[: n + length - 1]
+        before, after = (amplify(Bits.from_numpy(k), length, used).to_numpy() for k in (key, flipped))
+        picture.value = _STYLE + _picture(matrix(n, length, used), flipped, after)
         changed = int((before != after).sum())
-        words.value = (f"{n} bits (green where 1) become {length.value} (orange where 1). The matrix needs a public seed of "
-                       f"{len(used)} bits: along each diagonal it is constant." + (
-                           f" <b>Flipping bit {flip.value} changes {changed} of {length.value} bits of the hash.</b>"
-                           if flip.value else ""))
+        return (f"{n} bits (green where 1) become {length} (orange where 1). The matrix needs a public seed of {len(used)} "
+                "bits: along each diagonal it is constant." + (
+                    f" <b>Flipping bit {flip} changes {changed} of {length} bits of the hash.</b>" if flip else ""))
 
-    for control in (length, flip):
-        control.observe(draw, "value")
-    draw()
-    return ipywidgets.VBox([length, flip, words, picture], layout=ipywidgets.Layout(max_width="760px"))
+    return panel(draw, picture, slider("bits of the hash", n // 2, 1, n, 1, whole=True),
+                 slider("flip a bit of the key (0: none)", 0, 0, n, 1, whole=True))
 
 
 def _picture(rows, key, out):
@@ -96,7 +91,8 @@ def _picture(rows, key, out):
         cells += ['<span class="qk-gap"></span>', f'<span class="{"qk-out1" if bit else ""}">{bit}</span>']
     return (f'<div class="qk-hash" role="img" aria-label="Toeplitz matrix of {len(out)} rows" '
             f'style="grid-template-columns: repeat({n + 2}, 16px)">{"".join(cells)}</div>'
-            "<small>each bit of the hash: is the number of blue squares in its row odd?</small>")
+            '<p style="font-size:13px;line-height:1.4;margin:6px 0 0">Dark squares: the ones of the matrix; blue where they '
+            "meet a 1 of the key. A bit of the hash is 1 if the number of blue squares in its row is odd.</p>")
 
 
 # ------------------------------------------------------------------------------------------------ what Eve knows
@@ -180,8 +176,8 @@ def eve_after_hashing(eve_bits=20):
                 f"<b>{known[length]:.3g}</b> on average; of {length} bits of the key itself it would be "
                 f"{length * eve / _N:.1f}.")
 
-    return panel(draw, live, slider("bits Eve knows", eve_bits, 0, _N, 1, kind=ipywidgets.IntSlider),
-                 slider("bits of the hash", 30, 0, _N, 1, kind=ipywidgets.IntSlider))
+    return panel(draw, live, slider("bits Eve knows", eve_bits, 0, _N, 1, whole=True),
+                 slider("bits of the hash", 30, 0, _N, 1, whole=True))
 
 
 @exercise("bits")
@@ -252,13 +248,12 @@ def tag_of(text="Bob: I measured slots 3, 17 and 42 in the key basis.", bits=32)
         now = verify.tag(*new_message(box.value), bits).hex()
         same = ("the tag that came with it: accepted" if now == first else
                 f"not the tag that came with it ({first}): refused")
-        colour = PALETTE["green" if now == first else "vermillion"]
-        words.value = (f'<div role="status" style="border-left:4px solid {colour};padding:4px 10px">tag <b>'
-                       f"{html.escape(now)}</b>: {same}</div>")
+        words.value = marked(f"{'&#10003;' if now == first else '&#10007;'} tag <b>{html.escape(now)}</b>: {same}",
+                             now == first)
 
     box.observe(draw, "value")
     draw()
-    return ipywidgets.VBox([box, words], layout=ipywidgets.Layout(max_width="760px"))
+    return ipywidgets.VBox([box, words], layout=ipywidgets.Layout(max_width=WIDTH))
 
 
 @functools.lru_cache(maxsize=4)
@@ -296,9 +291,10 @@ def forgeries(bits=6):
         live.data(here, bits=[t], proven=[float(verify.collision_bound(t, 128))])
         seen = counted[t - 1] * len(differ)
         return (f"With {t} bits one forged message in {1 / proven[t - 1]:,.0f} passes at most; counted: {seen:,.0f} in "
-                f"{len(differ):,}. A real link takes {verify.tag_bits(1e-15)} bits: one in 10<sup>15</sup>.")
+                f"{len(differ):,}, give or take {np.sqrt(seen):.0f} by chance. A real link takes "
+                f"{verify.tag_bits(1e-15)} bits: one in 10<sup>15</sup>.")
 
-    return panel(draw, live, slider("bits of the tag", bits, 1, _TAG_BITS, 1, kind=ipywidgets.IntSlider))
+    return panel(draw, live, slider("bits of the tag", bits, 1, _TAG_BITS, 1, whole=True))
 
 
 @exercise("bits")

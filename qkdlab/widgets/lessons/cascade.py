@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import ipywidgets
 import numpy as np
-from bokeh.models import Range1d, Span
+from bokeh.models import Range1d
 
 import qkdlab
 from qkdlab import Bits
@@ -13,9 +13,9 @@ from qkdlab.palette import EXPECTED, PALETTE
 from qkdlab.postprocessing.reconcile import Corrector, Reference, expected_efficiency
 from qkdlab.proofs.photons import binary_entropy
 
-from .lesson_page import exercise, panel, slider
-from .live import figure_frame, legend_above, named_source
-from .live_figure import LiveFigure
+from ..live import figure_frame, legend_above, named_source
+from ..live_figure import LiveFigure
+from .parts import WIDTH, exercise, panel, slider
 
 __all__ = ["Round", "costs", "hidden_errors", "said_aloud", "small_key", "steps", "trace", "worth_it"]
 
@@ -124,16 +124,15 @@ class _Steps:
         buttons = ipywidgets.HBox([self._next, self._back, self._end, again, self._truth])
         buttons.layout.flex_flow = "row wrap"
         self.page = ipywidgets.VBox([buttons, self._words, self._key, self._live],
-                                    layout=ipywidgets.Layout(max_width="760px"))
+                                    layout=ipywidgets.Layout(max_width=WIDTH))
         self._go(0)
 
     def _figure(self, n, qber):
         plot = figure_frame("What was said aloud", "parities (bits)", x_label="round",
                             frame=((0, len(self._rounds)), (0, n)))
-        plot.add_layout(Span(location=n, dimension="width", line_color=PALETTE["vermillion"], line_dash="dashed",
-                             line_width=2))
+        whole = plot.line([0, len(self._rounds)], [n, n], color=PALETTE["vermillion"], line_dash="dashed", line_width=2)
         lines = plot.step("round", "leak", source=self._source, color=PALETTE["blue"], line_width=2.5, mode="after")
-        legend_above(plot, [(f"leak; dashed: all {n} bits of the key", [lines])])
+        legend_above(plot, [("said so far", [lines]), (f"all {n} bits of the key", [whole])])
         return LiveFigure(plot, label="parities said aloud against the round")
 
     def _go(self, at):
@@ -142,7 +141,8 @@ class _Steps:
         self._back.disabled = not self._at
         told = [0, *(r.leak_bits for r in self._rounds[: self._at])]
         self._live.data(self._source, round=np.arange(len(told)), leak=told)
-        self._words.value = f'<div role="status" style="min-height:3em">{self._said()}</div>'
+        self._words.value = (f'<div role="status" style="font-size:14px;line-height:1.45;min-height:41px">'
+                             f"{self._said()}</div>")
         self._key.value = _STYLE + self._picture()
 
     def _said(self):
@@ -194,8 +194,9 @@ class _Steps:
                 ("qk-asked", asked[i]), ("qk-other", other[i]), ("qk-odd", odd[i]), ("qk-mended", bit != self._bob[i]),
                 ("qk-wrong", self._truth.value and bit != self._alice[i])) if on]
             cells.append(f'<span class="{" ".join(classes)}">{bit}</span>')
-        legend = ("framed: asked about in this round; dashed orange: in a block whose parity differs; blue: mended")
-        return f'<div class="qk-key">{"".join(cells)}</div><small>{html.escape(legend)}</small>'
+        legend = "Framed: asked about in this round. Dashed orange: in a block whose parity differs. Blue: mended."
+        return (f'<div class="qk-key" role="group" aria-label="the bits that Bob holds">{"".join(cells)}</div>'
+                f'<p style="font-size:13px;line-height:1.4;margin:6px 0 0">{html.escape(legend)}</p>')
 
 
 def _button(text, style, icon):
@@ -225,7 +226,9 @@ def costs(n=100_000):
     """
     rates = np.linspace(0.003, 0.12, 118)
     source = named_source("cascade_costs", "qber", "leak", "limit", "left")
-    plot = figure_frame("What errors cost", "bits for each sifted bit", x_label="QBER (%)", y_range=Range1d(0, 1.05))
+    plot = figure_frame("What errors cost", "bits for each sifted bit", x_label="QBER (%)", y_range=Range1d(0, 1.05),
+                        x_range=Range1d(0, 12))
+    plot.height = 250
     legend_above(plot, [(name, [plot.line("qber", column, source=source, color=PALETTE[colour], line_dash=dash,
                                           line_width=2.5)])
                         for name, column, colour, dash in (
@@ -234,8 +237,8 @@ def costs(n=100_000):
                             ("left after both bases' errors", "left", "green", "solid"))])
     live = LiveFigure(plot, label="leak and what is left of a sifted bit against the error rate")
 
-    def draw(power):
-        length = round(10**power)
+    def draw(bits):
+        length = round(bits)
         limit = np.array([float(binary_entropy(q)) for q in rates])
         f = np.array([expected_efficiency(float(q), length) for q in rates])
         left = np.maximum(1 - limit - f * limit, 0)
@@ -244,7 +247,7 @@ def costs(n=100_000):
         return (f"A key of {length:,} bits: at 3 % Cascade says {np.interp(0.03, rates, f):.3f} times Shannon's limit. "
                 f"Nothing is left from {ends:.1f} % on.")
 
-    return panel(draw, live, slider("length of the key: 10 to the power of", np.log10(n), 2.5, 6.0, 0.1))
+    return panel(draw, live, slider("length of the key (bits)", n, 2.5, 6.0, 0.1, readout=",.0f", log=True))
 
 
 @exercise("errors")

@@ -1,14 +1,20 @@
-"""The line to Alice's desk in a class room: addresses, greetings, hanging up (see :mod:`qkdlab.classroom`)."""
+"""The line to Alice's desk: addresses, greetings, what goes over it, hanging up."""
 
 import socket
+import struct
 
-from .classical_channel import ChannelClosed, SocketChannel
-from .errors import BadInput
+from ..classical_channel import ChannelClosed, SocketChannel
+from ..datatypes import DistillSettings, ReceiverSettings, SourceSettings, SynchronisationSettings
+from ..errors import BadInput
 
-__all__ = ["HELLO_S", "PORT", "address_of", "call", "hang_up"]
+__all__ = ["HELLO_S", "MOST_SECONDS", "PORT", "PUBLIC", "STRETCH", "address_of", "call", "hang_up"]
 
 PORT = 47_084                    # no well-known service; BB84
 HELLO_S = 5.0                    # a caller who says nothing for so long is not one of us
+PUBLIC = {"source": SourceSettings, "sync": SynchronisationSettings, "receiver": ReceiverSettings,
+          "distill": DistillSettings}
+MOST_SECONDS = 1.0               # of light in one stretch
+STRETCH = struct.Struct("<d")    # how many seconds of light Bob asks for
 
 
 def address_of(text):

@@ -1,0 +1,19 @@
+"""``qkdlab lab``"""
+
+from . import flags
+
+__all__ = ["HELP", "arguments", "run"]
+
+HELP = "open JupyterLab on the notebooks"
+
+
+def arguments(parser):
+    """What the command takes."""
+    flags.page(parser)
+
+
+def run(arguments):
+    """Serve until stopped."""
+    from ..lab import open_lab
+
+    return open_lab(port=arguments.port, browser=not arguments.no_browser)

@@ -1,0 +1,5 @@
+import sys
+
+from .process import main
+
+main(sys.argv[1:])
