@@ -75,7 +75,7 @@ def test_files_that_are_no_recording(address, page, tmp_path):
         (tmp_path / name).write_bytes(data)
         page.locator(".qk-drop-input").set_input_files(str(tmp_path / name))
         says(page, ".qk-what", told)
-        assert page.locator(".qk-start").is_disabled()
+        page.wait_for_selector(".qk-start:disabled")
     (tmp_path / "bob.ptu").write_bytes(whole[:300])
     page.locator(".qk-drop-input").set_input_files([str(p) for p in (tmp_path / "bob.ptu", DEMO / "alice.npz",
                                                                      DEMO / "run.toml")])
