@@ -11,7 +11,7 @@
 # was said, so it need not be said, and both keep the same Talk.
 from cascade_order cimport Order
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free, malloc
 
 cdef extern from "cascade.h" nogil:
     uint64_t subset_from "qkd_from"(const uint64_t* subset, Py_ssize_t i, int shift)
@@ -80,7 +80,7 @@ cdef inline uint64_t every(int log_step) noexcept nogil:
 
 cdef inline int make_keys(Keys* keys, int passes, Py_ssize_t tiles) noexcept nogil:
     cdef Py_ssize_t size = 65 * tiles + 1
-    cdef uint64_t* memory = <uint64_t*>calloc((passes + 1) * size, 8)
+    cdef uint64_t* memory = <uint64_t*>malloc((passes + 1) * size * 8)
     cdef int p
     keys.at[0][0], keys.word, keys.room = memory, NULL, 0
     if memory == NULL:
@@ -99,7 +99,7 @@ cdef inline void drop_keys(Keys* keys) noexcept nogil:
 
 cdef inline int make_talk(Talk* t, int passes, Py_ssize_t tiles) noexcept nogil:
     cdef Py_ssize_t size = 65 * tiles + 1
-    cdef uint64_t* memory = <uint64_t*>calloc(passes * (2 * size + tiles) + 2 * 64 * tiles, 8)
+    cdef uint64_t* memory = <uint64_t*>malloc((passes * (2 * size + tiles) + 2 * 64 * tiles) * 8)
     cdef uint64_t* at = memory
     cdef Blocks* b
     cdef int p

@@ -1,6 +1,8 @@
 """The documentation site: ``make docs`` builds it into build/docs. Nothing is fetched from the net, and nothing is run."""
 
 import importlib.metadata
+import pathlib
+import shutil
 
 project = "qkdlab"
 author = "the qkdlab team"
@@ -29,6 +31,10 @@ html_show_sourcelink = False
 html_theme_options = {"navigation_depth": 2, "show_toc_level": 2, "footer_start": [], "footer_end": [],
                       "secondary_sidebar_items": ["page-toc"], "navbar_align": "left"}
 mathjax_path = "unused.js"                     # no page has a formula in TeX: nothing is asked from the net
+
+
+# Pages of modules that are gone would stay.
+shutil.rmtree(pathlib.Path(__file__).parent / "api" / "made", ignore_errors=True)
 
 
 def setup(app):

@@ -8,7 +8,7 @@ from qkdlab.instruments.errors import InstrumentDisconnected, InstrumentError, I
 from qkdlab.instruments.instrument import Instrument
 from qkdlab.instruments.parameters import parameter
 from qkdlab.instruments.transports import Held
-from qkdlab.settings import nearest
+from qkdlab.settings import checked, nearest
 
 __all__ = ["ForeignInstrument", "adapt", "driver_class"]
 
@@ -112,9 +112,13 @@ def adapt(address, kind, mapping, methods, safe, verbs, settings):
     for name in (*protocol.__annotations__, *(n for n in vars(protocol) if not n.startswith("_"))):
         if name not in members:
             raise BadInput(f"a {kind} must have it: say which attribute it is", where=address, field=name)
-    for name in safe:
-        if name not in mapping:
-            raise BadInput("not among the parameters", where=address, field=f"safe.{name}")
+    for name, value in safe.items():                     # now: not when the light must go off
+        if name not in mapping or members[name].set is None:
+            raise BadInput("not among the parameters that can be set", where=address, field=f"safe.{name}")
+        try:
+            checked(value, members[name].kind, f"safe.{name}", members[name].metadata())
+        except BadInput as error:
+            raise error.at(address) from None
     members |= {name: staticmethod(verb) for name, verb in verbs.items()}
     made = type(f"Foreign{kind}", (ForeignInstrument,), members | {"kinds": (protocol,), "dark": tuple(safe.items())})
     return made(address, **settings)

@@ -104,7 +104,10 @@ class parameter:  # noqa: N801  (reads as a word of the declaration, like `prope
             raise BadInput("can only be read", where=device.name, field=self.name, value=value)
         meta = self.metadata(device)
         try:
-            return checked(value, self.kind, self.name, meta)
+            value = checked(value, self.kind, self.name, meta)
+            if self.kind is int and abs(value) >= 1 << 63:
+                raise BadInput("no device counts so far", field=self.name)
+            return value
         except BadInput as error:
             low, high = meta["low"], meta["high"]
             span = "" if low is None or high is None else f"; {low:g} to {high:g} {self.unit}".rstrip()

@@ -15,9 +15,7 @@ the process ends, by SIGTERM or SIGHUP too.
 
 import contextlib
 import hashlib
-import os
 import pathlib
-import signal
 import socket
 import threading
 import time
@@ -29,7 +27,7 @@ from .choices import load_choices
 from .datasets.recorder import RunWriter
 from .errors import BadInput
 from .instruments.errors import InstrumentError, InstrumentInUse
-from .instruments.instrument import LIGHT, danger
+from .instruments.instrument import LIGHT, danger, safe_when_terminated
 from .instruments.interfaces import TimeTagger
 from .live import LiveLink
 from .session import Session
@@ -401,23 +399,3 @@ def _free_ports(n):
             except (OSError, OverflowError):
                 continue
     raise InstrumentError("no free ports for the streams of a simulated tagger")
-
-
-# -------------------------------------------------------------------------------------------------- end of the process
-
-def safe_when_terminated():
-    """On SIGTERM (a notebook's kernel is shut down) and SIGHUP (the terminal is closed) all devices go to their safe state
-    before the process ends.
-
-    Does nothing outside of the main thread, or where the program handles the signal itself: then the exit does it.
-    """
-    for name in ("SIGTERM", "SIGHUP"):                   # Windows has no SIGHUP
-        number = getattr(signal, name, None)
-        if number and threading.current_thread() is threading.main_thread() and signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, _end)
-
-
-def _end(number, frame):
-    instruments.close_all()
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)

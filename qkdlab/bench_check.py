@@ -45,7 +45,7 @@ def as_text(report):
     for row in report["devices"]:
         lines.append(f"  {row['name']:<{width}}  {row['identity'] or 'FAILED: ' + row['error']}")
         for setting, (low, high, unit) in row["limits"].items():
-            span = " to ".join("-" if end is None else f"{end:g}" for end in (low, high))
+            span = f"at most {high:g}" if low is None else f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
             lines.append(f"  {'':<{width}}    {setting}: {span} {unit}".rstrip())
     missing = sum(row["error"] is not None for row in report["devices"])
     return "\n".join([*lines, "all devices answer" if not missing else f"{missing} of {len(report['devices'])} failed"])

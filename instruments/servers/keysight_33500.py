@@ -31,7 +31,7 @@ class Keysight33500(ScpiDevice):
     name : str
     drives_modulator : bool
         Output 1 makes the decoy levels: they are as agreed at an amplitude of V_pi into the load, and no light comes
-        through while it is off.
+        through while it is off. A waveform of one value only holds the modulator there: -1 is no drive, 1 the full one.
     """
 
     identity = "Agilent Technologies,33522B,MY57800001,4.00-1.19-2.00-58-00"
@@ -43,11 +43,15 @@ class Keysight33500(ScpiDevice):
         self._commands()
         self._pulse()
         if drives_modulator:
-            world.modulator.generator = self._drive
+            world.modulator.generator, world.modulator.held = self._drive, self._held
 
     def _drive(self):
         on = self.tree.value("OUTPut#[:STATe]", 1, default=False)
         return self.tree.value(_AMPLITUDE, 1, default=0.1) / self.world.settings.v_pi_v if on else 0.0
+
+    def _held(self):
+        points = self._selected(1) if self.tree.value("[SOURce#:]FUNCtion", 1, default="SIN") == "ARB" else np.arange(2)
+        return self._drive() * (points[0] + 1) / 2 if np.ptp(points) == 0 else None
 
     def _commands(self):
         tree = self.tree

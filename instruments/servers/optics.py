@@ -39,6 +39,7 @@ class Modulator:
         self._drive = np.arcsin(np.sqrt(share))
         self.pushed_v, self.bias_v = 0.0, settings.best_bias_v
         self.controller = self.generator = None      # a bias controller's voltage, a generator's share of the full drive
+        self.held = None             # a generator's share of the full drive while it plays nothing but one level, or None
 
     @property
     def best_bias_v(self):
@@ -58,6 +59,14 @@ class Modulator:
         drive = self._drive * (self.generator() if self.generator else 1.0)
         phase = drive + math.pi / 2 * error / self._settings.v_pi_v
         return self._floor + (1 - self._floor) * np.sin(phase) ** 2
+
+    def mean(self, shares):
+        """Mean transmission of a pattern with these shares of the levels, or of the one level that is played alone."""
+        held = self.held() if self.held else None
+        if held is None:
+            return float(np.dot(shares, self.transmissions()))
+        phase = math.pi / 2 * (held + self.error_v / self._settings.v_pi_v)
+        return self._floor + (1 - self._floor) * math.sin(phase) ** 2
 
     def intensities(self, error_v=None):
         """Mean photon numbers of the levels at full laser power, float64 (intensity,)."""

@@ -111,7 +111,7 @@ class World:
         """Mean optical power behind the attenuators, where a power meter taps the line, or before the attenuator
         called `before`. (The fixed attenuation to single photons and the fibre come after it.)"""
         shares = self.link.source.achieved_probabilities
-        power = self.laser_power_w * float(np.dot(shares, self.modulator.transmissions()))
+        power = self.laser_power_w * self.modulator.mean(shares)
         if before is None:
             return power * 10 ** (-self.attenuation_db / 10)
         names = list(self.attenuators)

@@ -13,7 +13,7 @@ To add one, write one file here.
 from .bias import bias_lock, bias_scan
 from .counters import collect, detector_counter, tagger_counter
 from .detectors import dark_counts, detector_balance
-from .intensities import intensity_ratios, intensity_ratios_from_counts
+from .intensities import intensity_ratios, intensity_ratios_from_counts, level_player
 from .loss import loss_by_otdr, loss_by_power_meter
 from .polarisation import polarisation_compensation
 from .record import Calibration, Limit, Value
@@ -23,5 +23,5 @@ from .timing import clock_offset, gate_delay
 
 __all__ = ["Calibration", "Drift", "Limit", "Status", "Stopped", "Store", "Value", "bench_blockers", "bias_lock",
            "bias_scan", "blocker", "clock_offset", "collect", "dark_counts", "detector_balance", "detector_counter",
-           "gate_delay", "intensity_ratios", "intensity_ratios_from_counts", "loss_by_otdr", "loss_by_power_meter",
-           "polarisation_compensation", "tagger_counter"]
+           "gate_delay", "intensity_ratios", "intensity_ratios_from_counts", "level_player", "loss_by_otdr",
+           "loss_by_power_meter", "polarisation_compensation", "tagger_counter"]

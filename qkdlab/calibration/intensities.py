@@ -9,11 +9,39 @@ from ..errors import BadInput
 from .record import Limit, Value
 from .scan import made, silent
 
-__all__ = ["intensity_ratios", "intensity_ratios_from_counts"]
+__all__ = ["intensity_ratios", "intensity_ratios_from_counts", "level_player"]
 
 TOLERANCE = 0.05                 # of each ratio, by default; what a proof makes of it is told by its own assumptions
 LEAST_READINGS = 3
+LEAST_SAMPLES = 8                # of a waveform, for the generators on the menu
 SIGMAS = 3.0                     # a ratio is out of limits only beyond this part of its own uncertainty
+
+
+def level_player(generator, levels, pattern, sample_rate_hz):
+    """The ``play`` of :func:`intensity_ratios` over a pattern generator that drives the modulator.
+
+    Parameters
+    ----------
+    generator : PatternGenerator
+    levels : sequence of float
+        Sample of each intensity, from -1 (lower voltage) to 1 (upper voltage), strongest first.
+    pattern : array of float
+        What is played otherwise: ``play(None)`` loads it again.
+    sample_rate_hz : float
+
+    Returns
+    -------
+    callable
+    """
+    levels, pattern = np.asarray(levels, float), np.asarray(pattern, float)
+    if levels.ndim != 1 or not len(levels) or not (np.abs(levels) <= 1).all():
+        raise BadInput("numbers from -1 to 1 are expected", where="intensity ratios", field="levels", value=levels.tolist())
+
+    def play(index):
+        samples = pattern if index is None else np.full(LEAST_SAMPLES, levels[index])
+        generator.load("pattern" if index is None else f"level_{index}", samples, sample_rate_hz)
+
+    return play
 
 
 def intensity_ratios(play, meter, source, *, readings=10, dark_w=0.0, tolerance=TOLERANCE, settle_s=0.1, valid_for_s=3600.0,
@@ -24,7 +52,7 @@ def intensity_ratios(play, meter, source, *, readings=10, dark_w=0.0, tolerance=
     ----------
     play : callable
         ``play(index)`` lets the sender send that intensity only; ``play(None)`` brings back what it sent before, and is
-        called at the end whatever happens.
+        called at the end whatever happens. See :func:`level_player`.
     meter : PowerMeter
     source : SourceSettings
     readings : int

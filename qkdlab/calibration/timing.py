@@ -66,6 +66,9 @@ def gate_delay(tagger, source, sync, receiver, *, seconds=1.0, block_seconds=0.1
                progress=silent):
     """Delay of each detector against the first one, the width of the pulse and of the gate that is best for it.
 
+    This gate is cut out of the tags. That of a detector's own electronics is not scanned: no detector on the menu has a
+    documented command for its delay.
+
     Parameters
     ----------
     most_ps : float

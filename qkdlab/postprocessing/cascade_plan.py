@@ -111,9 +111,7 @@ class Agreement:
 
     def plan(self):
         """The kernel's plan, and 16 bytes by which the parties see that they have the same."""
-        rules, log_blocks = VARIANTS[self.variant], self.log_blocks()
-        sorts = rules.sorts and log_blocks[0] >= _LOG_WORD
-        return _plan(self.seed, tuple(self.frame_lengths()), log_blocks, rules.checks, sorts)
+        return _agreed_plan(self)
 
 
 def whole(value, field, low, high):
@@ -124,6 +122,13 @@ def whole(value, field, low, high):
     if number is None or not low <= number <= high:
         raise BadInput(f"a whole number from {low} to {high} is expected", where="reconcile", field=field, value=value)
     return number
+
+
+@functools.lru_cache(maxsize=16)
+def _agreed_plan(agreed):
+    rules, log_blocks = VARIANTS[agreed.variant], agreed.log_blocks()
+    sorts = rules.sorts and log_blocks[0] >= _LOG_WORD
+    return _plan(agreed.seed, tuple(agreed.frame_lengths()), log_blocks, rules.checks, sorts)
 
 
 @functools.lru_cache(maxsize=16)

@@ -85,12 +85,12 @@ def reconcile(alice, bob, qber, *, seed, variant="default", frame_bits=FRAME_BIT
     counts = np.zeros((plan.frames, 4), np.int64)
     for first in range(0, plan.frames, _FRAMES_AT_ONCE):
         _ext.cascade.run(plan, alice.words, words, counts, first, min(first + _FRAMES_AT_ONCE, plan.frames))
-    leak_bits, spoken_bytes, _, corrected = counts.sum(axis=0).tolist()
-    rounds = int(counts[:, 2].max())
+    leak_bits, spoken_bytes, rounds, corrected = zip(*counts.tolist(), strict=True)
+    rounds = max(rounds)
     words.flags.writeable = False
     return Reconciliation(
-        Bits(words, len(bob)), leak_bits=leak_bits, transcript_bits=transcript_bits(spoken_bytes, rounds),
-        rounds=rounds, verified=bool(np.array_equal(words, alice.words)), corrected=corrected,
+        Bits(words, len(bob)), leak_bits=sum(leak_bits), transcript_bits=transcript_bits(sum(spoken_bytes), rounds),
+        rounds=rounds, verified=bool((words == alice.words).all()), corrected=sum(corrected),
     )
 
 

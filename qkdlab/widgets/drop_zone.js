@@ -2,7 +2,8 @@
 
 const CHUNK = 1 << 20;
 
-function render({ model, el }) {
+async function render({ model, el }) {
+  await hearing(model);
   const zone = document.createElement("label"), words = document.createElement("span"), input = document.createElement("input");
   zone.className = "qk-drop";
   input.type = "file";

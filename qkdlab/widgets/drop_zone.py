@@ -6,6 +6,8 @@ import shutil
 import anywidget
 import traitlets
 
+from .live_figure import page_module
+
 __all__ = ["DropZone"]
 
 INVITATION = "Drop the files of a recording here, or press to choose them."
@@ -24,7 +26,7 @@ class DropZone(anywidget.AnyWidget):
         Called when a page begins to show it.
     """
 
-    _esm = (pathlib.Path(__file__).parent / "drop_zone.js").read_text()
+    _esm = page_module("drop_zone.js")
     words = traitlets.Unicode(INVITATION).tag(sync=True)
 
     def __init__(self, folder, received, shown=None):

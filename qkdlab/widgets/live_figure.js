@@ -1,5 +1,6 @@
 // The page's half of LiveFigure: asks the kernel for BokehJS and for the document, then applies what streams in.
 
+const LATE_MS = 1000;
 let asked = 0;
 
 function ask(model, kind, more) {
@@ -11,8 +12,18 @@ function ask(model, kind, more) {
       resolve(message);
     };
     model.on("msg:custom", on);
-    model.send({ kind: `need-${kind}`, id, ...more });
+    if (!told(model, { kind: `need-${kind}`, id, ...more })) model.off("msg:custom", on);
   });
+}
+
+// Whether there was a kernel to be told; where it is gone, what is shown stays as it is.
+function told(model, message) {
+  try {
+    model.send(message);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 // BokehJS comes from the kernel, once per page and bundle, never from the net. The figure that was asked for it may be
@@ -77,13 +88,25 @@ function apply(doc, queue) {
 }
 
 async function render({ model, el }) {
+  await hearing(model);
   let shown = null, fresh = false, queue = [], timer = 0, dark = isDark(), closed = false;
+  let quickest = Infinity, complained = 0;
   el.setAttribute("role", "figure");
   el.setAttribute("aria-label", model.get("label"));
 
   const drain = () => { timer = 0; const ready = queue; queue = []; if (shown) apply(shown.doc, ready); };
+  // messages wait in line where the page is slower than the kernel: ask for fewer frames
+  const complain = (sent) => {
+    const now = Date.now(), taken = now - 1000 * sent;         // the two clocks may differ: compare with the quickest
+    quickest = Math.min(quickest, taken);
+    if (taken - quickest < LATE_MS || now - complained < LATE_MS) return;
+    complained = now;
+    told(model, { kind: "behind" });
+  };
   const on = (message, buffers) => {
-    if (message.kind !== "ops" || !fresh) return;
+    if (message.kind !== "ops") return;
+    complain(message.sent);
+    if (!fresh) return;
     queue.push([message, buffers]);
     // animation frames sleep in hidden tabs: a timer keeps the queue short there
     if (shown) timer ||= document.hidden ? setTimeout(drain, 250) : requestAnimationFrame(drain);

@@ -7,6 +7,7 @@ reloaded page and a second view are complete.
 
 import pathlib
 import threading
+import time
 
 import anywidget
 import bokeh
@@ -17,9 +18,17 @@ from bokeh.model import Model
 
 from .theme import DARK, LIGHT, dressed
 
-__all__ = ["LiveFigure"]
+__all__ = ["LiveFigure", "page_module"]
+
+SLOWEST_S = 2.0                  # between two frames, for a page that cannot follow
 
 _STATIC = pathlib.Path(bokeh.__file__).parent / "server" / "static" / "js"
+
+
+def page_module(name):
+    """The page's half of a widget: JavaScript of this folder, with what every such half needs before it."""
+    folder = pathlib.Path(__file__).parent
+    return "".join((folder / part).read_text(encoding="utf-8") for part in ("hearing.js", name))
 
 
 class LiveFigure(anywidget.AnyWidget):
@@ -32,7 +41,7 @@ class LiveFigure(anywidget.AnyWidget):
     label : str
         What the figure shows, for screen readers.
     fps : float
-        Frames a second at most.
+        Frames a second at most; fewer where a page cannot follow.
     before_frame : callable, optional
         Called with no argument on the frame's thread before each frame: the place to assign the traits of other
         widgets once a frame rather than once an update.
@@ -41,11 +50,12 @@ class LiveFigure(anywidget.AnyWidget):
         TeX in labels, ...), loaded in this order.
     """
 
-    _esm = (pathlib.Path(__file__).parent / "live_figure.js").read_text()
+    _esm = page_module("live_figure.js")
     label = traitlets.Unicode("live plot").tag(sync=True)
 
     def __init__(self, layout, *, label="live plot", fps=20, before_frame=None, bundles=("bokeh",)):
-        self._layout, self._period, self._bundles = layout, 1 / fps, tuple(bundles)
+        self._layout, self._bundles = layout, tuple(bundles)
+        self._period = self._shortest = 1 / fps
         self._before_frame = before_frame
         self._lock, self._wake, self._closing = threading.RLock(), threading.Event(), threading.Event()
         self._pending = {}                     # (kind, model id) -> what the page has not been told yet, in order
@@ -120,6 +130,8 @@ class LiveFigure(anywidget.AnyWidget):
                 self._send_pending()
                 item = dressed(json_item(self._layout, theme=DARK if dark else LIGHT), dark)
                 self.send({"kind": "item", "id": ticket, "item": item, "bundles": self._bundles})
+        elif kind == "behind":                 # or the page would fall back ever further, and Stop would seem to do nothing
+            self._period = min(2 * self._period, SLOWEST_S)
 
     def _pump(self):
         while not self._closing.is_set():
@@ -129,6 +141,7 @@ class LiveFigure(anywidget.AnyWidget):
                 return
             self.flush()
             self._closing.wait(self._period)
+            self._period = max(0.95 * self._period, self._shortest)
 
     def _send_pending(self):
         ops, buffers = [], []
@@ -144,7 +157,7 @@ class LiveFigure(anywidget.AnyWidget):
                 buffers.append(np.ascontiguousarray(rows[-rollover:] if rollover else rows).data)
         self._pending.clear()
         if ops:
-            self.send({"kind": "ops", "ops": ops}, buffers)
+            self.send({"kind": "ops", "ops": ops, "sent": time.time()}, buffers)
 
 
 def _floats(values):

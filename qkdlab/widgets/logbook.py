@@ -54,8 +54,9 @@ class Logbook:
         return text
 
     def write(self, text, level="plain"):
-        """Add one line; level is "plain", "good" or "warning"."""
-        self._entries.append((time.strftime("%H:%M:%S"), level, text))
+        """Add one line; level is "plain", "good" or "warning". What the last line says already is no news."""
+        if not self._entries or self._entries[-1][1:] != (level, text):
+            self._entries.append((time.strftime("%H:%M:%S"), level, text))
 
     @property
     def lines(self):

@@ -36,6 +36,11 @@ STYLE = """<style>
 .qk-bench .widget-html-content, .qk-bench .jupyter-widgets { line-height: inherit; }
 .qk-bench .widget-readout { min-width: 44px; max-width: 60px; }
 .qk-bench .widget-html > .widget-html-content { width: 100%; }
+.qk-bench.jupyter-widgets-disconnected::before { display: block; padding: 4px 8px; border-left: 4px solid #D55E00;
+  font: inherit; content: "The kernel that made this was restarted or has ended: what is shown stays, but nothing here \
+can be pressed any more. Run the cell again."; }
+.qk-bench .jupyter-widgets-disconnected::before { content: none; }
+.qk-bench.jupyter-widgets-disconnected :is(button, select, input, .widget-slider) { pointer-events: none; opacity: 0.5; }
 </style>"""
 
 

@@ -17,6 +17,7 @@ from qkdlab import html_report
 from qkdlab.figures import History
 from qkdlab.report import as_text
 
+from .cells import replace_former
 from .live import FIGURES, described, feed, gains, grid, qber
 from .live_figure import LiveFigure
 from .logbook import Logbook, short_title
@@ -26,6 +27,7 @@ from .sources import recipes
 
 __all__ = ["Workbench"]
 
+CLOSING_SECONDS = 5.0            # what a run that is replaced gets to let go of its devices
 _BUSY = ("running", "paused", "stopping")
 
 # which settings of a simulated link have a slider here, and its ends
@@ -60,11 +62,13 @@ class Workbench:
     def __init__(self, session=None, *, simulated=None, replayed=None, live=None, seconds=None, plots=None,
                  folder="saved-runs", **options):
         self._recipes = recipes(session, simulated, replayed, live, **options)
+        self._given = session
         self._seconds, self._plot_names = seconds, tuple(plots or FIGURES)
         self._folder, self.history = pathlib.Path(folder), History()
         self._lock = threading.Lock()
         self.session, self.panels, self._figure = None, {}, None
         self._readout, self._logbook, self._plots = Readout(), Logbook(), []
+        replace_former(self)                   # before a session is made: the old one may hold the devices
         self._build()
         self._choose(next(iter(self._recipes)))
 
@@ -143,10 +147,12 @@ class Workbench:
         return folder
 
     def close(self):
-        """Stop the run and remove the workbench from the page."""
-        if self.session is not None:
-            self.session.stop()
+        """Remove the workbench from the page, and end its run; a session that was given goes on."""
+        session = self.session
         self._disconnect()
+        if session is not None and session is not self._given and session.running:
+            session.stop()
+            session.wait(CLOSING_SECONDS)
         self._figure.close()
         self.view.close()
 
@@ -161,6 +167,8 @@ class Workbench:
 
     def _choose(self, name):
         """Make a session of this source, and the controls that fit it."""
+        if self.session is not None and self.session.running:      # a late click, from a page that lags behind
+            self.session.stop()
         self._chosen, self.panels, self._fresh = name, {}, False
         self._disconnect()
         try:
@@ -194,6 +202,8 @@ class Workbench:
         self._unsubscribe = session.subscribe(self._on_event)
         if before is None or (before.source.source, before.distill) != (session.source.source, session.distill):
             self._draw(session)
+        if session.running:                    # it was given, and has begun already
+            self._readout.state, self._readout.words = "running", "Waiting for what the session tells next \u2026"
 
     def _disconnect(self):
         if self.session is not None:
@@ -218,7 +228,7 @@ class Workbench:
 
     def _refuse(self, words):
         self._readout.state, self._readout.words = "ended", words
-        self._logbook.write(words, "warning")
+        self._note(words, "warning")
 
     def _note(self, words, level="plain"):
         with self._lock:
@@ -237,8 +247,7 @@ class Workbench:
             self._fresh = False                # the next start makes a link with these settings
         elif part == "source":
             self._fresh = False
-            self._logbook.write("New intensities take effect at the next start.")
-            self._figure.touch()
+            self._note("New intensities take effect at the next start.")
         else:
             self.session.source.update(**{part: self.panels[part].value})
 

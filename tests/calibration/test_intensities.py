@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from dialogue import still
 
-from qkdlab.calibration import intensity_ratios, intensity_ratios_from_counts
+from qkdlab.calibration import intensity_ratios, intensity_ratios_from_counts, level_player
 from qkdlab.datatypes import DecoyCounts, SourceSettings
 from qkdlab.errors import BadInput
+from qkdlab.instruments import keysight_33500, thorlabs_pm100
+from qkdlab.instruments.servers import SimulatedBench, World
 
 
 class OneLevel:
@@ -39,6 +41,31 @@ def test_what_was_commanded_is_what_was_measured_until_the_bias_drifts():
         value = found.values[f"ratio_{level}"]
         assert abs(value.value - truth[level] / truth[0]) < 4 * value.uncertainty
     assert "scan the bias" in found.beyond()
+
+
+def test_levels_played_one_by_one_through_generator_and_meter_on_the_wire():
+    world = World(seed=2, speed=0)
+    options = {"keysight_33500": {"drives_modulator": True}}
+    with SimulatedBench(world, ["keysight_33500", "thorlabs_pm100"], options=options) as bench, \
+            keysight_33500.connect(bench.address("keysight_33500"), simulated=True) as generator, \
+            thorlabs_pm100.connect(bench.address("thorlabs_pm100"), simulated=True) as meter:
+        generator.set(high_v=world.settings.v_pi_v / 2, low_v=-world.settings.v_pi_v / 2, output=True)
+        source = world.link.source
+        floor = 10 ** (-world.settings.extinction_db / 10)
+        share = (np.array(source.intensities) / source.intensities[0] - floor) / (1 - floor)
+        levels = 4 / np.pi * np.arcsin(np.sqrt(np.clip(share, 0, 1))) - 1
+        pattern = np.tile(levels, 8)
+        play = level_player(generator, levels, pattern, 1e8)
+        found = intensity_ratios(play, meter, source, readings=3, wait=world.clock.sleep)
+        assert found.simulated and found.beyond() is None, found
+        assert found.values["relative_1"].value == pytest.approx(1, abs=0.02)
+        assert bench.device("keysight_33500").waveform(1) == pytest.approx(pattern, abs=1e-4)
+        levels[1] += 0.05                                # as a driver whose gain is off
+        found = intensity_ratios(level_player(generator, levels, pattern, 1e8), meter, source, readings=3,
+                                 wait=world.clock.sleep)
+        assert "relative_1" in found.beyond()
+    with pytest.raises(BadInput, match="-1 to 1"):
+        level_player(None, [1.5, 0], pattern, 1e8)
 
 
 def test_the_pattern_comes_back_after_an_error():

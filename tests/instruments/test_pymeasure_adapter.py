@@ -51,7 +51,8 @@ def test_their_driver_on_a_dead_and_on_a_mute_line():
     ({"parameters": {"power_w": {"attribute": "power"}}}, "unit"),
     ({"parameters": {"power_w": {"attribute": "power", "unit": "W", "lowest": 0}}}, "did you mean 'low'"),
     ({"driver": "pymeasure.instruments.thorlabs:ThorlabsPM1"}, "cannot be imported"),
-    ({"safe": {"attenuation_db": 60}}, "not among"),
+    ({"safe": {"attenuation_db": 60}}, "not among"), ({"safe": {"power_w": 0}}, "not among"),
+    ({"safe": {"wavelength_nm": 400}}, "safe.wavelength_nm.*at least 800"),
 ])
 def test_mappings_that_make_no_device(changes, words):
     with pytest.raises(BadInput, match=words):

@@ -132,3 +132,19 @@ def test_wrong_columns_are_refused_and_not_sent(live, columns):
         live.stream(live.source, **columns)
     live.flush()
     assert not live.sent
+
+
+def test_a_page_that_cannot_follow_gets_fewer_frames():
+    plot = figure(x_range=Range1d(0, 1))
+    live = LiveFigure(plot, fps=1000)
+    for _ in range(12):
+        live._answer(live, {"kind": "behind"}, [])
+    assert live._period > 0.5, "it slows down as long as the page complains"
+    live._period = 0.1
+    for _ in range(200):
+        live.touch()
+        if live._period == live._shortest:
+            break
+        live._closing.wait(0.05)
+    assert live._period == live._shortest, "and comes back when it does not"
+    live.close()
