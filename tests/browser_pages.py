@@ -149,3 +149,14 @@ def wait_for_rows(page, source, more_than):
     """Return when the page shows more rows than this."""
     page.wait_for_function("""([name, n]) => (window.Bokeh?.documents ?? []).some(
         d => Object.values(d.get_model_by_name(name)?.data ?? {})[0]?.length > n)""", arg=[source, more_than])
+
+
+def settled_rows(page, source):
+    """Rows that the page shows once no more have come for two seconds: the last frame may still be on its way."""
+    page.wait_for_function("""name => {
+        const seen = (window.__settled ??= {}), now = Date.now();
+        const n = Math.max(-1, ...(window.Bokeh?.documents ?? []).map(
+            d => Object.values(d.get_model_by_name(name)?.data ?? {})[0]?.length ?? -1));
+        if (seen[name]?.n !== n) seen[name] = { n, since: now };
+        return now - seen[name].since > 2000 }""", arg=source)
+    return rows(page, source)

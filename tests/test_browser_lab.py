@@ -1,7 +1,7 @@
 """`qkdlab lab` in a real browser: the live session, from opening it to a key."""
 
 import pytest
-from browser_pages import rows, run_all, wait_for_rows
+from browser_pages import rows, run_all, settled_rows, wait_for_rows
 
 pytestmark = pytest.mark.browser
 
@@ -20,7 +20,7 @@ def test_live_session(lab, page):
     status_says(page, "Done")
     assert "equal on both sides" in page.locator(".qk-card-key").inner_text()
     assert "sha256" in page.locator(".qk-log").inner_text()
-    shown = rows(page, "qber")
+    shown = settled_rows(page, "qber")
     page.wait_for_timeout(300)
     assert rows(page, "qber") == shown, "nothing moves after Stop"
 
