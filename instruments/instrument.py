@@ -3,6 +3,9 @@
 import atexit
 import contextlib
 import dataclasses
+import os
+import signal
+import threading
 import time
 
 from qkdlab.errors import BadInput
@@ -12,7 +15,7 @@ from qkdlab.instruments.parameters import parameter
 from qkdlab.instruments.transports import Line, open_transport
 from qkdlab.settings import Settings, nearest, setting
 
-__all__ = ["LIGHT", "Instrument", "ScpiInstrument", "close_all", "danger"]
+__all__ = ["LIGHT", "Instrument", "ScpiInstrument", "close_all", "danger", "safe_when_terminated"]
 
 LIGHT = (PulsedSource, IntensityModulator, Attenuator, OpticalSwitch)       # made safe first, in this order
 
@@ -266,6 +269,24 @@ def close_all():
 def danger(device):
     """Order in which devices are made safe: what gives light or lets it through, then the others."""
     return next((i for i, kind in enumerate(LIGHT) if kind in device.kinds), len(LIGHT))
+
+
+def safe_when_terminated():
+    """On SIGTERM (a notebook's kernel is shut down) and SIGHUP (the terminal is closed) all devices go to their safe state
+    before the process ends.
+
+    Does nothing outside of the main thread, or where the program handles the signal itself: then the exit does it.
+    """
+    for name in ("SIGTERM", "SIGHUP"):                   # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number and threading.current_thread() is threading.main_thread() and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _end)
+
+
+def _end(number, frame):
+    close_all()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _inside(span, narrowed):

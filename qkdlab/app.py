@@ -12,7 +12,7 @@ from .settings import nearest
 
 __all__ = ["app_names", "open_app"]
 
-CULL_SECONDS = 60                # a kernel whose page was closed ends after this; runs do not live in kernels
+CULL_SECONDS = 300               # a kernel whose page was closed ends after this; runs do not live in kernels
 FOREIGN = ["jupyterlab-jupytext", "@pyviz/jupyterlab_pyviz", "@bokeh/jupyter_bokeh"]    # built for a newer page than this
 
 
@@ -60,7 +60,8 @@ def _options(port):
     return [                                             # the token is not among them: others can read these
         "--Voila.ip=127.0.0.1", f"--Voila.port={port}", "--Voila.port_retries=0", "--Voila.open_browser=False",
         "--Voila.auto_token=True", "--template=qkdlab", "--theme=light", "--Application.log_level=ERROR",
-        "--preheat_kernel=True", "--pool_size=1",
+        # A kernel made in advance counts as idle since then: it could end before the page that gets it has connected.
+        "--preheat_kernel=False",
         "--MappingKernelManager.cull_interval=10", f"--MappingKernelManager.cull_idle_timeout={CULL_SECONDS}",
         f"--VoilaConfiguration.extension_denylist={FOREIGN!r}",
     ]

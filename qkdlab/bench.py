@@ -15,9 +15,7 @@ the process ends, by SIGTERM or SIGHUP too.
 
 import contextlib
 import hashlib
-import os
 import pathlib
-import signal
 import socket
 import threading
 import time
@@ -29,9 +27,10 @@ from .choices import load_choices
 from .datasets.recorder import RunWriter
 from .errors import BadInput
 from .instruments.errors import DeviceError, InstrumentError, InstrumentInUse
-from .instruments.instrument import LIGHT, danger
-from .instruments.interfaces import TimeTagger
+from .instruments.instrument import LIGHT, danger, safe_when_terminated
+from .instruments.interfaces import RandomSource, TimeTagger
 from .live import LiveLink
+from .randomness import watched
 from .session import Session
 from .settings import nearest, to_table
 
@@ -379,7 +378,8 @@ class Bench:
                     writer.log("calibrations at the end", **found)
 
     def session(self, distill=None, *, archive=None, words=None, **options):
-        """A live session: the same code as for recordings.
+        """A live session: the same code as for recordings. A random source on the bench is tested before each block: one
+        that fails stops the key.
 
         Parameters
         ----------
@@ -391,7 +391,8 @@ class Bench:
             Of :class:`qkdlab.Session`.
         """
         needed = bench_blockers(self.file, real=not self.simulated)
-        options["blockers"] = (*self._blockers, *needed, *options.pop("blockers", ()))
+        sources = [watched(name, device) for name, device in self.devices.items() if RandomSource in device.kinds]
+        options["blockers"] = (*self._blockers, *needed, *sources, *options.pop("blockers", ()))
         session = Session(self.link(archive=archive, **(words or {})), distill, **options)
         self._sessions.add(session)
         return session
@@ -422,23 +423,3 @@ def _free_ports(n):
             except (OSError, OverflowError):
                 continue
     raise InstrumentError("no free ports for the streams of a simulated tagger")
-
-
-# -------------------------------------------------------------------------------------------------- end of the process
-
-def safe_when_terminated():
-    """On SIGTERM (a notebook's kernel is shut down) and SIGHUP (the terminal is closed) all devices go to their safe state
-    before the process ends.
-
-    Does nothing outside of the main thread, or where the program handles the signal itself: then the exit does it.
-    """
-    for name in ("SIGTERM", "SIGHUP"):                   # Windows has no SIGHUP
-        number = getattr(signal, name, None)
-        if number and threading.current_thread() is threading.main_thread() and signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, _end)
-
-
-def _end(number, frame):
-    instruments.close_all()
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)

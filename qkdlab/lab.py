@@ -131,7 +131,9 @@ def _server(port, folder, token):
     with tempfile.TemporaryDirectory(prefix="qkdlab-") as settings:
         _silence_news(pathlib.Path(settings))
         paths = os.pathsep.join(filter(None, [settings, os.environ.get("JUPYTER_CONFIG_PATH")]))
-        with process("jupyterlab", options, folder, {"JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": paths}) as server:
+        environment = {"JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": paths,
+                       "QKDLAB_DATA": os.environ.get("QKDLAB_DATA", str(folder))}      # where the launcher's apps look
+        with process("jupyterlab", options, folder, environment) as server:
             yield server
 
 

@@ -149,9 +149,11 @@ def frame_patterns(sync, first_frame, n_frames):
     if first_frame < 0:
         raise BadInput("frames are counted from 0", field="first_frame", value=first_frame)
     half = sync.header_slots // 2
-    symbols = np.empty(n_frames * half, np.uint8)
-    _ext.encode.symbols(_key_words(sync, "numbered"), first_frame * half, _FAIR_BASIS, _FAIR_ON_OFF, symbols)
-    words = np.zeros((n_frames, (half + 63) // 64), np.uint64)
-    packed = np.packbits(symbols.reshape(n_frames, half) < 4, axis=1, bitorder="little")
-    words.view(np.uint8)[:, : packed.shape[1]] = packed
+    words, at_once = np.zeros((n_frames, (half + 63) // 64), np.uint64), max(1, (1 << 18) // half)
+    room = np.empty(min(at_once, n_frames) * half, np.uint8)
+    for at in range(0, n_frames, at_once):                # as many as stay in the processor's cache
+        symbols = room[: min(at_once, n_frames - at) * half]
+        _ext.encode.symbols(_key_words(sync, "numbered"), (first_frame + at) * half, _FAIR_BASIS, _FAIR_ON_OFF, symbols)
+        packed = np.packbits(symbols.reshape(-1, half) < 4, axis=1, bitorder="little")
+        words.view(np.uint8)[at : at + len(packed), : packed.shape[1]] = packed
     return words

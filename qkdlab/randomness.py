@@ -13,9 +13,10 @@ from scipy.special import bdtr, bdtrc, chdtrc
 
 from .choices import Choices, frequencies_depart
 from .errors import BadInput
+from .instruments.errors import DeviceError, InstrumentError
 from .instruments.random_health import PROPORTION, REPEATS, WINDOW, HealthTest
 
-__all__ = ["SourcedChoices", "assess", "health_levels", "text"]
+__all__ = ["SourcedChoices", "assess", "health_levels", "text", "watched"]
 
 FALSE_ALARM = 1e-6               # of the whole suite on fair bits (sum over its tests, Bonferroni)
 BLOCK_FALSE_ALARM = 1e-9         # of each check of a block, as in qkdlab.choices: one honest block in a billion
@@ -27,6 +28,7 @@ ESTIMATED_BITS = 1_000_000       # of the estimates by collision and Markov: SP 
 _Z = 2.5758293035489004          # 99 % of a normal number lie within; SP 800-90B, 6.3
 _BITS_PER_SLOT = 32              # 16 for the intensity, 15 for the basis, 1 for the bit: the rule of the encoder
 _AT_ONCE = 1 << 16               # slots drawn together
+WATCHED_BYTES = 1 << 14          # read for each block of a session on a bench
 MOST_AHEAD = 1 << 26             # slots that a word of Bob's may draw: nobody makes Alice draw for ever
 
 
@@ -113,8 +115,6 @@ def _bytes(values):
 
 
 def _health(data):
-    from .instruments.errors import DeviceError
-
     try:
         HealthTest().check(data)
     except DeviceError as error:
@@ -274,6 +274,38 @@ class SourcedChoices(Choices):
         self._drawn += _AT_ONCE
         while len(self._pieces) * _AT_ONCE > max(self._keep, 2 * _AT_ONCE):
             del self._pieces[self._first]
+
+
+def watched(name, random):
+    """A blocker for the sessions of a bench: the random source is read and tested before each block.
+
+    What :func:`assess` tests must pass, with one false alarm in a billion blocks. A source that failed once is not trusted
+    again; one that did not answer blocks that block only.
+
+    Parameters
+    ----------
+    name : str
+    random : RandomSource
+
+    Returns
+    -------
+    callable
+        Gives None, or why no key may be made.
+    """
+    failed = None
+
+    def blocked():
+        nonlocal failed
+        if failed is None:
+            try:
+                failed = assess(random.read(WATCHED_BYTES), alpha=BLOCK_FALSE_ALARM)["reason"]
+            except DeviceError as error:
+                failed = error.why
+            except InstrumentError as error:
+                return f"the random source '{name}' could not be read: {error}"
+        return failed and f"the random source '{name}' failed: {failed}"
+
+    return blocked
 
 
 def health_levels():

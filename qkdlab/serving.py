@@ -66,7 +66,7 @@ def process(module, options, folder, environment):
             server.wait()
 
 
-def wait_until_up(server, address, token, patience_s=60):
+def wait_until_up(server, address, token, patience_s=120):
     """Return when the server answers at this address."""
     asked = urllib.request.Request(address, headers={"Authorization": f"token {token}"})
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))

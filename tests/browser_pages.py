@@ -102,7 +102,7 @@ def page(chromium):
     What anywidget says on a slow machine is let pass: our widgets go on all the same, which has a test of its own.
     """
     context = chromium.new_context(viewport={"width": 1280, "height": 720})
-    context.set_default_timeout(60_000)        # CI machines are busy
+    context.set_default_timeout(180_000)       # busy machines
     problems = []
 
     def problem(words):

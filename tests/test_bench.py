@@ -235,3 +235,14 @@ def test_a_dry_run_names_all_and_switches_nothing_on(small, capsys):
     assert capsys.readouterr().err.count("\n") == 1
     assert main(["bench-check", "--schema"]) == 0
     assert json.loads(capsys.readouterr().out) == bench_file.schema()
+
+
+def test_a_random_source_of_the_bench_that_fails_stops_the_key(small):
+    near = SMALL.replace("distance_km = 40.0", "distance_km = 5.0\n[detectors]\nkey_basis_probability = 0.7").replace(
+        "block_key_bits = 20000", "block_key_bits = 500000")
+    small.write_text(near + '[devices.random]\ndriver = "quantis_appliance"\naddress = "http://127.0.0.1:4"\n')
+    with bench.open(small) as lab:
+        assert lab.session().run(1.0)["secret_bits"] > 0
+        lab.simulation.fault("random", "bias", probability=0.55)
+        report = lab.session().run(1.0)
+        assert report["secret_bits"] == 0 and "random source 'random' failed" in report["reason"]

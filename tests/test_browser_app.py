@@ -62,3 +62,22 @@ def test_a_page_opened_anew_shows_what_was_run(address, page):
     page.locator(".qk-earlier select").select_option(index=1)
     says(page, ".verdict", "gives a secret key")
     page.wait_for_selector("[data-live=ready]")
+
+
+def test_files_that_are_no_recording(address, page, tmp_path):
+    page.goto(address)
+    page.wait_for_selector(".qk-drop")
+    whole = (DEMO / "bob.ptu").read_bytes()
+    wrong = {"empty.ptu": (b"", "empty.ptu: the file is empty"), "cut.ptu": (whole[:300], "cut.ptu: byte 280"),
+             "other.h5": (b"\x89HDF\r\n\x1a\n" + bytes(500), "other.h5: damaged"), "alone.ptu": (whole, "detections only"),
+             "words.csv": ("caf\u00e9;\u2026\n".encode() * 50, "words.csv: byte 0")}
+    for name, (data, told) in wrong.items():
+        (tmp_path / name).write_bytes(data)
+        page.locator(".qk-drop-input").set_input_files(str(tmp_path / name))
+        says(page, ".qk-what", told)
+        page.wait_for_selector(".qk-start:disabled")
+    (tmp_path / "bob.ptu").write_bytes(whole[:300])
+    page.locator(".qk-drop-input").set_input_files([str(p) for p in (tmp_path / "bob.ptu", DEMO / "alice.npz",
+                                                                     DEMO / "run.toml")])
+    says(page, ".qk-what", "ends inside the header")
+    assert not page.get_by_text("Traceback").count()

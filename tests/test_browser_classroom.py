@@ -18,7 +18,6 @@ def three(chromium, page):
 def test_three_pages_and_one_link(lab, three):
     alice, bob, eve = three
     for page, name in zip((bob, alice, eve), ("bob", "alice", "eve"), strict=True):
-        page.set_default_timeout(90_000)
         run_all(page, lab.url(f"classroom/{name}"))
     bob.wait_for_selector(".qk-listen")
     alice.wait_for_selector("[role=status] >> text=/I am at/")

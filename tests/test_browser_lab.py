@@ -39,3 +39,15 @@ def test_live_session(lab, page):
     status_says(page, "Done")
     assert rows(page, "qber") > 4
     assert page.evaluate("() => Bokeh.documents.length") == 1, "figures of another source leave nothing behind"
+
+
+def test_tiles_in_the_launcher(lab, page):
+    page.goto(lab.url("lab/live-session"))
+    for tile, sign in (("Replay a recording", ".qk-drop"), ("Run the bench", ".qk-check:enabled")):
+        page.locator("[data-command='launcher:create']").first.click()
+        with page.expect_popup() as opened:
+            page.locator(".jp-LauncherCard", has_text=tile).last.click()
+        app = opened.value
+        app.wait_for_selector(sign)
+        assert not app.locator(".jp-CodeMirrorEditor, .cm-editor").count(), "no code in sight"
+        app.close()

@@ -13,10 +13,11 @@ from qkdlab.cli import main
 from qkdlab.datatypes import SourceSettings
 from qkdlab.errors import BadInput
 from qkdlab.instruments import quantis_appliance, quantis_device
+from qkdlab.instruments.errors import InstrumentTimeout
 from qkdlab.instruments.random_health import PROPORTION, REPEATS, WINDOW
 from qkdlab.instruments.servers import SimulatedBench, World
 from qkdlab.live import LiveLink
-from qkdlab.randomness import SourcedChoices, _coin, _lags, assess, health_levels
+from qkdlab.randomness import SourcedChoices, _coin, _lags, assess, health_levels, watched
 from qkdlab.session import Session
 
 
@@ -226,6 +227,20 @@ def test_a_simulated_link_makes_key_from_a_healthy_source_and_none_from_a_failin
     source.spoil = lambda data: taken.append(1) or (data if len(taken) < 20 else bytes(len(data)))
     report = Session(link(source)).run(0.1)
     assert report["secret_bits"] == 0 and "random source failed" in report["reason"] and "stuck" in report["reason"]
+
+
+def test_a_watched_source_that_failed_is_not_trusted_again_and_a_silent_one_only_waits():
+    source = Source()
+    blocked = watched("qrng", source)
+    assert blocked() is None
+    source.spoil = lambda data: (_ for _ in ()).throw(InstrumentTimeout("no answer"))
+    assert "'qrng' could not be read: no answer" in blocked()
+    source.spoil = lambda data: data
+    assert blocked() is None
+    source.spoil = lambda data: biased(0.55, len(data))
+    assert "'qrng' failed" in blocked()
+    source.spoil = lambda data: data
+    assert "'qrng' failed" in blocked()
 
 
 def test_a_blocker_stops_the_key_and_one_that_breaks_does_too():

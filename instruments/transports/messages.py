@@ -44,6 +44,7 @@ class PairStream:
         import zmq
 
         self.socket = zmq.Context.instance().socket(zmq.PAIR)
+        self.socket.rcvhwm = 32          # blocks that wait for a slow reader: memory has an end, the sender is held up
         self.broken = self.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         _connected(self.socket, host, port)
 

@@ -118,9 +118,12 @@ class FrameSearch:
 
     def _frame_start(self, score):
         """What to add to the slots so that frames begin at multiples of their length, and its significance."""
-        best = int(np.argmax(score))
-        spread = float(score.std())
-        return best, (float(score[best] - score.mean()) / spread if spread else 0.0)
+        best, n, total, squares = int(np.argmax(score)), len(score), 0, 0
+        for at in range(0, n, 1 << 16):                   # whole numbers in floats: exact, and quick in pieces
+            part = score[at : at + (1 << 16)].astype(float)
+            total, squares = total + int(part.sum()), squares + int((part * part).sum())
+        spread = math.sqrt(max(n * squares - total * total, 0)) / n
+        return best, ((int(score[best]) - total / n) / spread if spread else 0.0)
 
     def _near(self, counts, start):
         """As :meth:`_correlation`, only from ``start - longest_delay`` to ``start + longest_delay``; int32."""

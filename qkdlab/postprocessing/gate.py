@@ -11,7 +11,7 @@ from .clock import BINS, phase_within, sharp_phase
 from .gate_width import background_of, gate_curve, pulse_sigma
 from .pulse_rate import ONE
 
-__all__ = ["ClickMaker", "Gate", "align", "choose_gate"]
+__all__ = ["ClickMaker", "Gate", "align", "choose_gate", "jitter_ps"]
 
 # (basis, bit) of each pattern of detectors that clicked in a slot, for each of four equally likely draws.
 # One basis, both detectors: a random bit in it. Both bases: a random basis and a random bit, whatever else is known:
@@ -103,12 +103,17 @@ def choose_gate(counts, period_ps, signal_intensity, gate_ps=None, mean_intensit
     Gate
     """
     both = counts if counts.ndim == 1 else counts.sum(axis=0)
-    total, background = max(int(both.sum()), 1), background_of(both)
-    sigma, centre_ps = pulse_sigma(both, background), 0
+    total, background, centre_ps = max(int(both.sum()), 1), background_of(both), 0
     if gate_ps is None:
         curve = gate_curve(counts, period_ps, signal_intensity, mean_intensity)
         gate_ps, centre_ps = (round(float(x[curve.best])) for x in (curve.width_ps, curve.centre_ps))
-    return Gate(min(max(gate_ps, 1), math.ceil(period_ps)), sigma * period_ps, background / total, centre_ps)
+    return Gate(min(max(gate_ps, 1), math.ceil(period_ps)), jitter_ps(both, period_ps), background / total, centre_ps)
+
+
+def jitter_ps(counts, period_ps):
+    """Standard deviation of the pulse in ps, of a phase histogram as for :func:`choose_gate`."""
+    both = counts if counts.ndim == 1 else counts.sum(axis=0)
+    return pulse_sigma(both, background_of(both)) * period_ps
 
 
 class ClickMaker:

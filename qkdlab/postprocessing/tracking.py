@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import _ext
 from .clock import BINS, CARRY, Clock
-from .gate import align, choose_gate
+from .gate import align, choose_gate, jitter_ps
 from .pulse_rate import FIRST_SPAN_S, grow, longest_span_s, search, sharpen
 
 __all__ = ["Detections", "LostStretch", "Tracker", "Unlocked"]
@@ -193,7 +193,8 @@ class Tracker:
         for _ in range(3):
             counts = self._rehearse(Clock(found, self.start_ps, delays, turn, window), time_ps, detector)
             delays = align(counts, delays, period_ps, window)
-            window = self._choose(counts, period_ps)
+            window = _half_width(jitter_ps(counts, period_ps), period_ps)
+        self._choose(counts, period_ps)
         self.clock, self._following = Clock(found, self.start_ps, delays, turn, window), True
         self._recent, self._settled = np.zeros((4, BINS), np.int32), np.zeros((4, BINS), np.int64)     # of so many tags:
         self.seen = self.gated = self._fresh = self._old = 0
@@ -201,7 +202,7 @@ class Tracker:
     def _choose(self, counts, period_ps):
         """Choose the gate; returns the half-width, in bins, in which pulses are looked for."""
         self.gate = choose_gate(counts, period_ps, *self._intensities)
-        return min(BINS // 2, math.ceil(4 * self.gate.jitter_ps / period_ps * BINS) + 2)
+        return _half_width(self.gate.jitter_ps, period_ps)
 
     def _rehearse(self, clock, time_ps, detector):
         """Run a clock over tags; returns the phase histogram by its final course."""
@@ -300,6 +301,11 @@ class Tracker:
         self._old, self._fresh = self._old + self._fresh, 0
         if first:                                # the start was aligned on few tags: now the pulse is seen more clearly
             clock.window = self._choose(self._settled, 1e12 / clock.rate_hz)
+
+
+def _half_width(jitter_ps, period_ps):
+    """Bins on either side of the middle that hold a pulse."""
+    return min(BINS // 2, math.ceil(4 * jitter_ps / period_ps * BINS) + 2)
 
 
 def _filled(room, parts):
