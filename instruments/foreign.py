@@ -5,7 +5,7 @@ import importlib
 from qkdlab.errors import BadInput
 from qkdlab.instruments import interfaces
 from qkdlab.instruments.errors import InstrumentDisconnected, InstrumentError, InstrumentTimeout
-from qkdlab.instruments.instrument import Instrument
+from qkdlab.instruments.instrument import LIGHT, Instrument
 from qkdlab.instruments.parameters import parameter
 from qkdlab.instruments.transports import Held
 from qkdlab.settings import checked, nearest
@@ -94,7 +94,7 @@ def adapt(address, kind, mapping, methods, safe, verbs, settings):
     methods : dict
         Our verb (``"zero"``) to the name of the other's method.
     safe : dict
-        What to set to bring the device to its safe state.
+        What to set to bring the device to its safe state; must be given where it gives light or lets it through.
     verbs : dict
         ``make``, ``get``, ``put``, ``end``, ``ask_identity`` of :class:`ForeignInstrument`.
     settings : dict
@@ -119,6 +119,9 @@ def adapt(address, kind, mapping, methods, safe, verbs, settings):
             checked(value, members[name].kind, f"safe.{name}", members[name].metadata())
         except BadInput as error:
             raise error.at(address) from None
+    if protocol in LIGHT and not safe:
+        raise BadInput(f"a {kind} gives light or lets it through: say what to set so that there is none", where=address,
+                       field="safe")
     members |= {name: staticmethod(verb) for name, verb in verbs.items()}
     made = type(f"Foreign{kind}", (ForeignInstrument,), members | {"kinds": (protocol,), "dark": tuple(safe.items())})
     return made(address, **settings)

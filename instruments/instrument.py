@@ -262,7 +262,7 @@ def close_all():
     """Bring every device that this process holds to its safe state and let it go, what gives light first; done at the end
     of the process too."""
     for device in sorted(_open, key=danger):
-        with contextlib.suppress(InstrumentError, OSError):          # one that fails does not keep the others from it
+        with contextlib.suppress(Exception):             # one that fails, however, does not keep the others from it
             device.close()
 
 

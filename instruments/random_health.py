@@ -15,10 +15,11 @@ PROPORTION = 19                  # 4.4.2: 1 + the smallest c with P(Binomial(512
 
 
 class HealthTest:
-    """Watches one source; the last bytes of a piece are kept, so that a run across two pieces is seen."""
+    """Watches one source; the last bytes of a piece are kept, so that a run across two pieces is seen, and a window of the
+    proportion test that is not full waits for the next ones: a source may be read a few bytes at a time."""
 
     def __init__(self):
-        self.tested_bytes, self._tail = 0, b""
+        self.tested_bytes, self._tail, self._waiting = 0, b"", b""
 
     def check(self, data, device=""):
         """Pass on `data`, or DeviceError where it repeats itself as no random source does."""
@@ -29,7 +30,9 @@ class HealthTest:
             runs = np.convolve(same, np.ones(REPEATS - 1, np.int64), "valid")
             if runs.max() == REPEATS - 1:
                 raise DeviceError(f"{REPEATS} equal bytes in a row: the random source is stuck", device=device)
-        windows = np.frombuffer(data, np.uint8)[: len(data) // WINDOW * WINDOW].reshape(-1, WINDOW)
+        waiting = self._waiting + data
+        full = len(waiting) // WINDOW * WINDOW
+        windows, self._waiting = np.frombuffer(waiting, np.uint8)[:full].reshape(-1, WINDOW), waiting[full:]
         if len(windows) and (windows == windows[:, :1]).sum(axis=1).max() >= PROPORTION:
             raise DeviceError(f"one value {PROPORTION} times in {WINDOW} bytes: the random source is biased", device=device)
         self.tested_bytes += len(data)

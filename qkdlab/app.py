@@ -50,15 +50,16 @@ def open_app(name="replay", port=None, browser=True, folder=None):
     port, token = checked_port(port), secrets.token_hex(24)
     with tempfile.TemporaryDirectory(prefix="qkdlab-app-") as place:
         page = shutil.copy(_shipped()[name], pathlib.Path(place) / f"{name}.ipynb")
-        starting = process("voila", [str(page), *_options(port, token)], folder, {"QKDLAB_DATA": str(folder)})
+        starting = process("voila", [str(page), *_options(port)], folder,
+                           {"QKDLAB_DATA": str(folder), "JUPYTER_TOKEN": token})
         serve(starting, "", ready="voila/static/voila.js", port=port, token=token, browser=browser,
               words=f"The app '{name}' looks for recordings in {folder}")
 
 
-def _options(port, token):
-    return [
+def _options(port):
+    return [                                             # the token is not among them: others can read these
         "--Voila.ip=127.0.0.1", f"--Voila.port={port}", "--Voila.port_retries=0", "--Voila.open_browser=False",
-        f"--Voila.token={token}", "--template=qkdlab", "--theme=light", "--Application.log_level=ERROR",
+        "--Voila.auto_token=True", "--template=qkdlab", "--theme=light", "--Application.log_level=ERROR",
         # A kernel made in advance counts as idle since then: it could end before the page that gets it has connected.
         "--preheat_kernel=False",
         "--MappingKernelManager.cull_interval=10", f"--MappingKernelManager.cull_idle_timeout={CULL_SECONDS}",

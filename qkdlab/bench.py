@@ -26,7 +26,7 @@ from .calibration.store import bench_blockers, bench_calibrations
 from .choices import load_choices
 from .datasets.recorder import RunWriter
 from .errors import BadInput
-from .instruments.errors import InstrumentError, InstrumentInUse
+from .instruments.errors import DeviceError, InstrumentError, InstrumentInUse
 from .instruments.instrument import LIGHT, danger, safe_when_terminated
 from .instruments.interfaces import RandomSource, TimeTagger
 from .live import LiveLink
@@ -221,6 +221,8 @@ class Bench:
     def prepare(self, returned=()):
         """Set the devices as the file's ``session`` tables say (light on), and wait until they have settled.
 
+        DeviceError where a device stands outside of the file's limits (set at its panel) and the file does not set it.
+
         Parameters
         ----------
         returned : collection of str
@@ -230,6 +232,7 @@ class Bench:
             if name in returned:
                 device.ask_limits()
                 device.set(**self.file.extras[name]["settings"])
+            _refuse_beyond(device, self.file.extras[name]["session"])
             device.set(**self.file.extras[name]["session"])
         settle_s = self.file.tables["session"].settle_s
         if self.simulated and not self.world.clock.speed:
@@ -249,15 +252,15 @@ class Bench:
         for name, device in sorted(self.devices.items(), key=lambda item: danger(item[1])):
             try:
                 device.safe_state()
-            except (InstrumentError, BadInput) as error:
-                failed[name] = str(error)
+            except Exception as error:                   # noqa: BLE001  (a fault of its driver keeps no other light on)
+                failed[name] = str(error) or type(error).__name__
         return failed
 
     def dark(self):
         """Safe state of what gives light or lets it through: the end of a session, or a pause."""
         for device in sorted(self.devices.values(), key=danger):
             if danger(device) < len(LIGHT):
-                with contextlib.suppress(InstrumentError, BadInput):
+                with contextlib.suppress(Exception):     # a fault of its driver keeps no other light on
                     device.safe_state()
 
     def close(self):
@@ -271,7 +274,7 @@ class Bench:
             if session.running:
                 session.wait(10)                         # it closes its archive; then the devices are let go
         for device in sorted(self.devices.values(), key=danger):
-            with contextlib.suppress(InstrumentError, BadInput):
+            with contextlib.suppress(Exception):         # a fault of its driver keeps no other light on
                 device.close()
         self._stack.close()
 
@@ -304,6 +307,11 @@ class Bench:
             why = f"name one of {', '.join(taggers)}" if taggers else "no device of this bench is a time tagger"
             raise BadInput(why, where=f"{self.file.path}: [session]", field="tagger", value=chosen)
         return self.devices[chosen]
+
+    @property
+    def _partly_simulated(self):
+        """Whether any device is simulated: no key over it is a real one."""
+        return bool(self.simulated or any(getattr(device, "simulated", False) for device in self.devices.values()))
 
     def _stored_choices(self):
         stored, tables = self.file.tables["choices"], self.file.tables
@@ -342,7 +350,7 @@ class Bench:
                         prepare=self.prepare, rest=self.dark, watch_s=tables["session"].watch_s,
                         record=None if archive is None else lambda: self._writer(archive, words),
                         finish=self._finish)
-        link.simulated = bool(self.simulated or link.simulated)
+        link.simulated = self._partly_simulated
         if self.world is not None:
             link.expected_gains = self.world.link.expected_gains
         return link
@@ -358,7 +366,7 @@ class Bench:
             provenance["choices"] = {"file": stored.file, "sha256": hashlib.sha256(data).hexdigest()}
         # Choices of a real link are its raw key: they stay in the sender's own file.
         return RunWriter(path, source=tables["source"], sync=tables["synchronisation"], receiver=tables["receiver"],
-                         distill=tables["distill"], simulated=self.simulated, provenance=provenance,
+                         distill=tables["distill"], simulated=self._partly_simulated, provenance=provenance,
                          choices=self.choices() if self.simulated else None, snapshot=self.snapshot(), **words)
 
     def _finish(self, writer):
@@ -388,6 +396,19 @@ class Bench:
         session = Session(self.link(archive=archive, **(words or {})), distill, **options)
         self._sessions.add(session)
         return session
+
+
+def _refuse_beyond(device, about_to_be_set):
+    """DeviceError where a narrowed setting that stays as it is lies beyond its limits: nobody of ours has set it."""
+    for name, (low, high) in device.narrowed.items():
+        declared = device.parameters()[name]
+        if name in about_to_be_set or declared.get is None:
+            continue
+        value = declared.read(device)
+        slack = 1e-6 * max(abs(end) for end in (low, high) if end is not None)      # a device may round
+        if (low is not None and value < low - slack) or (high is not None and value > high + slack):
+            raise DeviceError(f"{name} is {value:g} {declared.unit}, outside of the limits {low} to {high}: set it, or let "
+                              "the bench file set it", device=device.name)
 
 
 def _free_ports(n):

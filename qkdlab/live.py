@@ -107,10 +107,10 @@ class LiveLink:
     def _gone(self, name):
         """On the watch's thread: no light for nobody."""
         if self._rest is not None:
-            with contextlib.suppress(InstrumentError):
+            with contextlib.suppress(Exception):         # whatever it was: the tagger is still to be stopped
                 self._rest()
         if name == self._name:
-            with contextlib.suppress(InstrumentError):
+            with contextlib.suppress(Exception):
                 self.tagger.stop()                       # who waits for its tags waits no longer
 
     def _tags(self, block_seconds):
@@ -156,7 +156,7 @@ class LiveLink:
         """No light, no recording, as far as the devices still listen."""
         for verb in (self._rest, self.tagger.stop):
             if verb is not None:
-                with contextlib.suppress(InstrumentError):
+                with contextlib.suppress(Exception):     # whatever it was: the other one is still to be done
                     verb()
 
 

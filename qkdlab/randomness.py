@@ -209,8 +209,9 @@ class SourcedChoices(Choices):
     def blocked(self):
         """Why no key may be made of what was played since the last question, in words; or None.
 
-        The health tests and, over the new slots, a chi-square of (bit, basis, intensity) against the stated probabilities
-        and the correlation of the bits at lags of 1 to 64 slots; each calls one honest block in a billion dishonest.
+        The health tests; over every stretch of 2^24 of the new slots, a chi-square of (bit, basis, intensity) against the
+        stated probabilities; over the newest 2^24, where a source that failed meanwhile shows it, the correlation of the
+        bits at lags of 1 to 64 slots. Each calls one honest stretch in a billion dishonest.
         """
         if self._failed:
             return f"the random source failed: {self._failed}"
@@ -218,10 +219,11 @@ class SourcedChoices(Choices):
         if self._drawn - first < LEAST_BYTES:
             self._tested = first                         # too few to judge: they wait for the next block
             return None
-        symbols = self._symbols(np.arange(first, min(self._drawn, first + LAG_BITS)))
-        why = frequencies_depart(symbols, self.source)
+        why, stop = None, self._tested
+        for start in range(first, stop, LAG_BITS):
+            why = why or frequencies_depart(self._symbols(np.arange(start, min(stop, start + LAG_BITS))), self.source)
         if why is None:
-            worst = _lags(symbols & 1)
+            worst = _lags(self._symbols(np.arange(max(first, stop - LAG_BITS), stop)) & 1)
             if worst["p"] < BLOCK_FALSE_ALARM:
                 worst["threshold"] = BLOCK_FALSE_ALARM
                 why = f"the sender's bits are not independent: equal ones, {_words('lags', worst)}"

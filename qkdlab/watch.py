@@ -37,7 +37,7 @@ class Watch:
     def __init__(self, devices, tell, period_s=1.0, gone=None):
         self._devices = {name: device for name, device in devices.items() if hasattr(device, "check")}
         self._tell, self._period_s, self._gone = tell, period_s, gone or (lambda name: None)
-        self._stop, self._thread = threading.Event(), None
+        self._stop, self._thread, self._failure = threading.Event(), None, None
         # Held while a device that went is told and attended to: it is not back before that is done, or the late orders
         # (light off, stop) would reach the recording that begins when it is back.
         self._attending = threading.RLock()
@@ -58,8 +58,10 @@ class Watch:
             new = name not in self.away
             self.away[name] = str(error)
             if new:
-                self._tell(name, "away", str(error))
-                self._gone(name)
+                try:
+                    self._tell(name, "away", str(error))
+                finally:                                 # the light goes off whatever those who hear of it do
+                    self._gone(name)
 
     def wait_until_back(self, ended):
         """Wait until all that are away answer again; False where `ended` (an event) was set meanwhile.
@@ -67,6 +69,8 @@ class Watch:
         They are away until :meth:`back` is told: one that answers may still refuse to go on.
         """
         while not ended.wait(min(self._period_s, 1.0)):
+            if self._failure is not None:                # nobody watches any more: the session ends with it
+                raise self._failure
             with self._attending:
                 away = list(self.away)
             if all(self._error_of(name) is None for name in away):
@@ -82,6 +86,12 @@ class Watch:
                 self._tell(name, "back", "")
 
     def _run(self):
+        try:
+            self._look()
+        except Exception as error:                       # of somebody who was told; what is away stays so
+            self._failure = error
+
+    def _look(self):
         while not self._stop.wait(self._period_s):
             for name in self._devices:
                 if self._stop.is_set():
@@ -105,6 +115,8 @@ class Watch:
             device.check()
         except InstrumentError as error:
             return error
+        except Exception as error:                       # a fault of its driver: the device is not known to be there
+            return InstrumentError(f"{type(error).__name__}: {error}")
         finally:
             device.transport.lock.release()
         return None

@@ -28,6 +28,17 @@ def test_bad_input(tmp_path, capsys):
     assert main(["app", "nothing"]) == 2 and "known: " in capsys.readouterr().err
 
 
+def test_the_token_is_not_on_the_command_line(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(app, "process", lambda module, options, folder, environment: seen.update(
+        options=options, environment=environment))
+    monkeypatch.setattr(app, "serve", lambda *given, token, **rest: seen.update(token=token))
+    app.open_app(browser=False)
+    assert seen["environment"]["JUPYTER_TOKEN"] == seen["token"] and len(seen["token"]) == 48
+    assert not [option for option in seen["options"] if seen["token"] in option]       # every user of the machine sees it
+    assert "--Voila.auto_token=True" in seen["options"]                  # without it there is no token at all
+
+
 def test_what_the_pages_are_made_of_is_shipped():
     extension = JUPYTER_DATA / "labextensions" / "qkdlab"
     load = json.loads((extension / "package.json").read_text())["jupyterlab"]["_build"]["load"]

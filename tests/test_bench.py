@@ -16,7 +16,7 @@ from qkdlab import bench, bench_check, bench_file
 from qkdlab.calibration import Calibration, Store, Value
 from qkdlab.cli import main
 from qkdlab.errors import BadInput
-from qkdlab.instruments.errors import InstrumentError, InstrumentInUse
+from qkdlab.instruments.errors import DeviceError, InstrumentError, InstrumentInUse
 from qkdlab.instruments.servers import SimulatedBench, World
 
 
@@ -130,6 +130,53 @@ def test_an_error_in_the_session_leaves_no_light(small):
         assert world.laser_power_w > 0
         raise KeyError
     assert world.laser_power_w == 0
+
+
+def test_a_fault_of_one_driver_keeps_no_other_light_on(small, monkeypatch):
+    with bench.open(small) as lab:
+        world = lab.world
+
+        def broken(device):
+            raise RuntimeError("a fault of the driver")
+
+        monkeypatch.setattr(type(lab["laser"]), "safe_state", broken)
+        for verb in (lab.dark, lab.safe_state, lab.close):
+            if verb != lab.close:
+                lab.prepare()
+                assert world.attenuators["attenuator"].open
+            failed = verb()
+            assert not world.attenuators["attenuator"].open
+            assert verb != lab.safe_state or failed == {"laser": "a fault of the driver"}
+
+
+def test_no_light_with_a_device_that_stands_beyond_the_limits_of_the_file(small):
+    small.write_text(SMALL.replace("current_a = 0.06, emission", "emission"))
+    with bench.open(small) as lab:
+        laser = lab["laser"]
+        laser.tell("SOUR:CURR 0.12")                     # as if at its panel
+        assert laser.current_a == pytest.approx(0.12)
+        with pytest.raises(DeviceError, match=r"current_a is 0.12 A, outside of the limits 0 to 0.08"):
+            lab.prepare()
+        assert not laser.emission and lab.world.laser_power_w == 0
+        laser.current_a = 0.06
+        lab.prepare()
+        assert lab.world.laser_power_w > 0
+
+
+def test_a_link_over_a_single_simulated_device_is_simulated_in_its_file_too(small, tmp_path, monkeypatch):
+    np.save(tmp_path / "pattern.npy", np.zeros(1 << 17, np.uint8))
+    with SimulatedBench(World(speed=0), {"laser": "thorlabs_cld", "attenuator": "keysight_attenuator", "tagger": "id900"}) \
+            as simulated:
+        path = real(small, simulated)
+        path.write_text(path.read_text() + '[choices]\nfile = "pattern.npy"\nrepeat = true\n')
+        asked = []
+        monkeypatch.setattr(bench, "RunWriter", lambda path, **words: asked.append(words["simulated"]))
+        with bench.open(path) as lab:
+            for said in (False, True):
+                lab["laser"].simulated = said            # as a device says that calls itself so
+                link = lab.link(archive=tmp_path / "run.h5")
+                link._record()
+                assert link.simulated is asked[-1] is said
 
 
 CHILD = """

@@ -96,6 +96,14 @@ def test_bad_input_is_told(tmp_path):
     assert last.step == "error" and "no known recording" in last.values["message"]
 
 
+@pytest.mark.parametrize("job", ["[]", "{", '{"recording": 5}', '{"recording": "x", "distill": {"nonsense": 1}}'])
+def test_what_is_no_run_is_passed_over(tmp_path, job):
+    run = detached.prepare(DEMO, tmp_path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "job.json").write_text(job)
+    assert [r.folder for r in detached.runs(tmp_path)] == [run.folder]
+
+
 def test_no_key_is_in_the_folder(tmp_path, monkeypatch):
     """The keys of the run, packed or as text, are in none of its files."""
     from qkdlab import parties

@@ -199,6 +199,17 @@ def test_a_failing_source_blocks_with_the_reason_and_stays_blocked(spoil, why):
     assert choices.blocked()                             # not trusted again
 
 
+def test_a_source_that_fails_late_in_a_block_is_found(monkeypatch):
+    monkeypatch.setattr("qkdlab.randomness.LAG_BITS", 1 << 17)           # of a stretch: else a block of minutes is drawn
+    for spoil, why in ((lambda data: biased(0.55, len(data)), "chi-square"), (lagged, "lag 1")):
+        source = Source()
+        choices = choices_of(source)
+        choices.train(0, 1 << 17)
+        source.spoil = spoil
+        choices.train(1 << 17, 1 << 17)
+        assert why in choices.blocked()
+
+
 def link(random, **detectors):
     tables = {name: cls() for name, cls in simulation.SECTIONS.items()}
     tables["source"] = SOURCE

@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 from qkdlab.instruments.errors import DeviceError, InstrumentTimeout
 from qkdlab.watch import Watch
 
@@ -83,3 +85,26 @@ def test_the_wait_for_a_device_ends_when_the_session_does():
     watch.report("laser", InstrumentTimeout("no answer"))
     ended.set()
     assert not watch.wait_until_back(ended) and watch.away == {"laser": "no answer"}
+
+
+def test_the_light_goes_off_although_a_listener_fails_and_the_wait_ends_with_its_error():
+    gone = threading.Event()
+
+    def listener(*what):
+        raise ZeroDivisionError("a figure")
+
+    with Watch({"laser": Device(there=False)}, listener, period_s=0.001, gone=lambda name: gone.set()) as watch:
+        assert gone.wait(10)
+        with pytest.raises(ZeroDivisionError):
+            watch.wait_until_back(threading.Event())
+        assert list(watch.away) == ["laser"]
+
+
+def test_a_driver_that_breaks_over_an_answer_does_not_end_the_watch():
+    class Broken(Device):
+        def check(self):
+            return int("no number")
+
+    away = threading.Event()
+    with Watch({"laser": Broken(there=True)}, lambda *what: away.set(), period_s=0.001) as watch:
+        assert away.wait(10) and "ValueError" in watch.away["laser"] and watch._thread.is_alive()

@@ -16,6 +16,7 @@ stop, pause    empty files: what the reader of the folder asks of the process
 Keys stay in the process and end with it: nothing of the folder holds key material.
 """
 
+import contextlib
 import datetime
 import pathlib
 import re
@@ -119,5 +120,8 @@ def runs(folder):
     -------
     list of DetachedRun
     """
-    found = [p.parent for p in pathlib.Path(folder).glob("*/job.json")]
-    return [DetachedRun(p) for p in sorted(found, key=lambda p: p.name, reverse=True)]
+    found = []
+    for path in sorted(pathlib.Path(folder).glob("*/job.json"), key=lambda p: p.parent.name, reverse=True):
+        with contextlib.suppress(BadInput):              # a damaged one does not hide the others
+            found.append(DetachedRun(path.parent))
+    return found

@@ -62,7 +62,7 @@ class DetachedRun:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         job = read(self.folder / "job.json")
-        if not isinstance(job, dict) or "recording" not in job:
+        if not isinstance(job, dict) or not isinstance(job.get("recording"), str):
             raise BadInput("no run is kept here", where=self.folder, field="job.json")
         self.recording = pathlib.Path(job["recording"])
         self.made = job.get("made", "")

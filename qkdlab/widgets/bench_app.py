@@ -76,8 +76,8 @@ class BenchApp:
     def _ask(self, path):
         try:
             found = bench_check.check(path)
-        except (BadInput, OSError) as error:
-            self._devices.value = f"<p>&#10007; {html.escape(str(error))}</p>"
+        except Exception as error:                       # on a thread of its own: nobody else would tell
+            self._devices.value = f"<p>&#10007; {html.escape(str(error) or type(error).__name__)}</p>"
             return
         rows = "".join(
             f"<tr><td>{'&#10007; does not answer' if d['error'] else '&#10003; answers'}</td>"
@@ -118,4 +118,7 @@ def _is_bench(path):
     try:
         return bool(bench_file.read(path).devices)
     except (BadInput, OSError):
-        return "[devices" in path.read_text(encoding="utf-8", errors="replace")     # a bench with a mistake: shown, and told
+        try:
+            return "[devices" in path.read_text(encoding="utf-8", errors="replace")      # with a mistake: shown, and told
+        except OSError:                                  # a folder, or not ours to read
+            return False

@@ -58,6 +58,13 @@ def test_their_parameters_become_ours():
     assert theirs.closed and theirs.ch1.attenuation.value == 40
 
 
+def test_what_lets_light_through_must_say_how_it_is_made_dark():
+    opened = len(Attenuator.made)
+    with pytest.raises(BadInput, match="safe.*so that there is none"):
+        connect("some", **{name: value for name, value in VOA.items() if name != "safe"})
+    assert len(Attenuator.made) == opened
+
+
 def test_after_an_error_on_the_line_their_driver_is_made_anew():
     with connect("some", **VOA) as voa:
         first = Attenuator.made[-1]

@@ -35,3 +35,11 @@ def test_a_biased_source_is_seen():
     biased = np.where(rng.random(1 << 16) < 0.1, 0, rng.integers(0, 256, 1 << 16)).astype(np.uint8)
     with pytest.raises(DeviceError, match="biased"):
         HealthTest().check(biased.tobytes())
+
+
+def test_a_biased_source_is_seen_a_few_bytes_at_a_time():
+    rng, test = np.random.default_rng(4), HealthTest()
+    biased = np.where(rng.random(1 << 14) < 0.1, 0, rng.integers(0, 256, 1 << 14)).astype(np.uint8).tobytes()
+    with pytest.raises(DeviceError, match="biased"):
+        for at in range(0, len(biased), 16):             # a key's seed, say
+            test.check(biased[at : at + 16])
