@@ -129,7 +129,7 @@ def _server(port, folder, token):
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")         # a container; the server listens on loopback alone
     with tempfile.TemporaryDirectory(prefix="qkdlab-") as settings:
-        _stay_here(pathlib.Path(settings))
+        _silence_news(pathlib.Path(settings))
         paths = os.pathsep.join(filter(None, [settings, os.environ.get("JUPYTER_CONFIG_PATH")]))
         environment = {"JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": paths,
                        "QKDLAB_DATA": os.environ.get("QKDLAB_DATA", str(folder))}      # where the launcher's apps look
@@ -137,10 +137,8 @@ def _server(port, folder, token):
             yield server
 
 
-def _stay_here(folder):
-    """Nothing is asked from the net: no news at the first start, and no MathJax by the apps of the launcher. Lab machines
-    have none, and the settings of the user are not ours."""
+def _silence_news(folder):
+    """No question about news at the first start: lab machines have no net, and the settings of the user are not ours."""
     (folder / "labconfig").mkdir()
     disabled = {"@jupyterlab/apputils-extension:announcements": True}
-    (folder / "labconfig" / "page_config.json").write_text(
-        json.dumps({"disabledExtensions": disabled, "fullMathjaxUrl": ""}))
+    (folder / "labconfig" / "page_config.json").write_text(json.dumps({"disabledExtensions": disabled}))
