@@ -180,7 +180,9 @@ def test_a_link_over_a_single_simulated_device_is_simulated_in_its_file_too(smal
 
 
 CHILD = """
-import sys, time
+import signal, sys, time
+if sys.argv[2] == "SIGHUP":
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)         # tests that run under nohup ignore it
 from qkdlab import bench
 lab = bench.open(sys.argv[1])
 lab.prepare()
