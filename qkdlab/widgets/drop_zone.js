@@ -13,7 +13,7 @@ async function render({ model, el }) {
   zone.append(input, words);
   el.append(zone);
 
-  let resume = null, busy = false;
+  let resume = null, busy = false, waiting = null;
   const say = () => { words.textContent = model.get("words"); };
   const on = (message) => { if (message.kind === "next" && resume) resume(message); };
   model.on("msg:custom", on);
@@ -23,7 +23,8 @@ async function render({ model, el }) {
 
   const answer = () => new Promise((resolve) => { resume = resolve; });
   async function send(files) {
-    if (busy || !files.length) return;
+    if (!files.length) return;
+    if (busy) { waiting = files; return; }             // what was dropped last comes next
     busy = true;
     try {
       const names = files.map((file) => file.name), sizes = files.map((file) => file.size);
@@ -45,6 +46,9 @@ async function render({ model, el }) {
     } finally {
       busy = false;
       input.value = "";
+      const next = waiting;
+      waiting = null;
+      if (next) send(next);
     }
   }
   input.addEventListener("change", () => send([...input.files]));
