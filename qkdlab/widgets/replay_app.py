@@ -81,6 +81,7 @@ class ReplayApp:
         if chosen:
             self._choice.value = chosen[0]
         else:
+            self._choice.value = None          # or the button would start what was chosen before
             self._what.value = paragraphs(described(paths[0])[0])
 
     def _describe(self):

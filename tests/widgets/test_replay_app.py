@@ -83,7 +83,10 @@ def test_files_that_give_no_verdict(lab):
     (lab / "qkdlab-runs" / "dropped" / "drop-0001").mkdir(parents=True)
     wrong = lab / "qkdlab-runs" / "dropped" / "drop-0001" / "holiday.jpg"
     wrong.write_bytes(b"\xff\xd8\xff" + bytes(100))
+    choose(app, "yesterday")
+    assert not app._start.disabled
     app._received([wrong])
+    assert app._start.disabled, "not what was chosen before"
     assert "not a recording that can be read" in app._what.value
     damaged = lab / "yesterday" / "bob.ptu"
     damaged.write_bytes(damaged.read_bytes()[:2000])
