@@ -3,7 +3,7 @@
 import pytest
 from browser_pages import SLOW, of_kernel, rows, run_all, wait_for_rows
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]         # minutes on a busy machine
 SESSIONS = "sum(t.name == 'qkdlab-session' for t in __import__('threading').enumerate())"
 
 
