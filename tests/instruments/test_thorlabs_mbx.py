@@ -12,7 +12,7 @@ def test_a_set_is_answered_and_the_answer_is_read():
                      (b"MZM:MODE: 2", b"1\n"), (b"MZM:MODE?", b"2\n"), (b"MZM:HOLD:VOLTAGE: -2500", b"1\n"),
                      (b"MZM:VOLTAGE?", b"-2.500\n"), (b"MZM:HOLD:RATIO: 5000", b"1\n"), (b"MZM:SETPOINT?", b"1\n"),
                      (b"MZM:TAP:MW?", b"0.25\n"), (b"VOA:MODE: 1", b"1\n"), (b"VOA:OUTPUT:MW: 0.5", b"1\n"),
-                     (b"VOA:POWER: 1", b"1\n"), (b"VOA:ATTEN: 20", b"1\n")], IDN)
+                     (b"VOA:POWER: 1", b"1\n"), (b"VOA:MODE: 0", b"1\n"), (b"VOA:ATTEN: 20", b"1\n")], IDN)
     with TcpFake(script) as fake:
         with connect(fake.address) as box:
             box.attenuation_db = 7.5
