@@ -209,6 +209,18 @@ class Instrument:
     def safe_state(self):
         """Bring the device where it does no harm. Drivers of what can do harm override it."""
 
+    def refuse_beyond(self, about_to_be_set=()):
+        """DeviceError where a narrowed setting that stays as it is lies beyond its limits: nobody of ours has set it."""
+        for name, (low, high) in self.narrowed.items():
+            declared = self.parameters()[name]
+            if name in about_to_be_set or declared.get is None:
+                continue
+            value = declared.read(self)
+            slack = 1e-6 * max(abs(end) for end in (low, high) if end is not None)      # a device may round
+            if (low is not None and value < low - slack) or (high is not None and value > high + slack):
+                raise DeviceError(f"{name} is {value:g} {declared.unit}, outside of the limits {low} to {high}: set it, or "
+                                  "let the bench file set it", device=self.name)
+
     def force(self, **values):
         """Set each of these: also where one before it failed (raised in the end), and whatever :meth:`narrow` says."""
         with contextlib.ExitStack() as stack:

@@ -16,7 +16,6 @@ the process ends, by SIGTERM or SIGHUP too.
 import contextlib
 import hashlib
 import pathlib
-import socket
 import threading
 import time
 import weakref
@@ -26,7 +25,7 @@ from .calibration.store import bench_blockers, bench_calibrations
 from .choices import load_choices
 from .datasets.recorder import RunWriter
 from .errors import BadInput
-from .instruments.errors import DeviceError, InstrumentError, InstrumentInUse
+from .instruments.errors import InstrumentError, InstrumentInUse
 from .instruments.instrument import LIGHT, danger, safe_when_terminated
 from .instruments.interfaces import RandomSource, TimeTagger
 from .live import LiveLink
@@ -154,7 +153,7 @@ class Bench:
             return f"swabian://{self.simulation.device(name).serial}"
         if entry.driver == "id900":
             options["target"] = self.simulation.address(name, "datalink")
-            options.setdefault("stream_port", _free_ports(4) - 1)
+            options.setdefault("stream_port", instruments.servers.free_ports(4) - 1)
         return self.simulation.address(name)
 
     def _set_up(self, name, device):
@@ -232,7 +231,7 @@ class Bench:
             if name in returned:
                 device.ask_limits()
                 device.set(**self.file.extras[name]["settings"])
-            _refuse_beyond(device, self.file.extras[name]["session"])
+            device.refuse_beyond(about_to_be_set=self.file.extras[name]["session"])
             device.set(**self.file.extras[name]["session"])
         settle_s = self.file.tables["session"].settle_s
         if self.simulated and not self.world.clock.speed:
@@ -396,30 +395,3 @@ class Bench:
         session = Session(self.link(archive=archive, **(words or {})), distill, **options)
         self._sessions.add(session)
         return session
-
-
-def _refuse_beyond(device, about_to_be_set):
-    """DeviceError where a narrowed setting that stays as it is lies beyond its limits: nobody of ours has set it."""
-    for name, (low, high) in device.narrowed.items():
-        declared = device.parameters()[name]
-        if name in about_to_be_set or declared.get is None:
-            continue
-        value = declared.read(device)
-        slack = 1e-6 * max(abs(end) for end in (low, high) if end is not None)      # a device may round
-        if (low is not None and value < low - slack) or (high is not None and value > high + slack):
-            raise DeviceError(f"{name} is {value:g} {declared.unit}, outside of the limits {low} to {high}: set it, or let "
-                              "the bench file set it", device=device.name)
-
-
-def _free_ports(n):
-    """The first of `n` neighbouring ports that are free on loopback now."""
-    for _ in range(100):
-        with contextlib.ExitStack() as held:
-            try:
-                held.enter_context(first := socket.socket()).bind(("127.0.0.1", 0))
-                for port in range(first.getsockname()[1] + 1, first.getsockname()[1] + n):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-                return first.getsockname()[1]
-            except (OSError, OverflowError):
-                continue
-    raise InstrumentError("no free ports for the streams of a simulated tagger")

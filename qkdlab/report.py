@@ -85,7 +85,7 @@ def as_text(report):
         lines += textwrap.wrap(ONE_GATE, 108, initial_indent="Gate        ", subsequent_indent=" " * 12)
     if clock.get("blanked") is not None:
         lines.append(f"Blanked     {clock['blanked']:,} slots with clicks left out: a detector may have been dead in them")
-    key, test = (sum(row[b] for row in counts["clicks"]) for b in (0, 1))
+    key, test = _sifted_bits(counts)
     lines.append(f"Sifted      {key:,} bits in the key basis, {test:,} in the test basis")
     if report["qber_test"] is not None:
         lines.append(f"Error rate  {percent(report['qber_test'])} in the test basis"
@@ -125,7 +125,7 @@ def as_latex(report):
     str
     """
     bound, clock = report["bound"], report["clock"]
-    key, test = (sum(row[b] for row in report["counts"]["clicks"]) for b in (0, 1))
+    key, test = _sifted_bits(report["counts"])
     rows = [("Time tags", f"{report['tags']:,}", ""), ("Pulse rate", clock["rate_hz"] and f"{clock['rate_hz']:,.1f}", "Hz"),
             ("Sifted bits, key basis", f"{key:,}", ""), ("Sifted bits, test basis", f"{test:,}", ""),
             ("Error rate, key basis", percent(report["qber_key"], ""), r"\%"),
@@ -137,6 +137,11 @@ def as_latex(report):
     lines = [f"  {name} & {value.replace(',', chr(92) + ',') if value else '--'} & {unit} {chr(92) * 2}"
              for name, value, unit in rows]
     return "\n".join([r"\begin{tabular}{lrl}", r"  \hline", *lines, r"  \hline", r"\end{tabular}"]) + "\n"
+
+
+def _sifted_bits(counts):
+    """Of the key basis and of the test basis, over all intensities."""
+    return (sum(row[b] for row in counts["clicks"]) for b in (0, 1))
 
 
 def percent(share, unit=" %"):

@@ -23,6 +23,18 @@ PHASE = np.arange(-500.0, 500, 10)
 CLOCK = {"locked": True, "gate_ps": 400, "phase_ps": PHASE, "histogram": np.tile(np.arange(100), (4, 1))}
 
 
+def shown_by(plot, *events):
+    """Feed events, (step, values), to a live plot; gives its columns by the source's name."""
+    from qkdlab.widgets.live import feed
+    from qkdlab.widgets.live_figure import LiveFigure
+
+    live = LiveFigure(plot.figure)
+    for step, values in events:
+        feed(live, [plot], Event(step, 0, values))
+    live.close()
+    return {r.data_source.name: r.data_source.data for r in plot.figure.renderers if r.data_source.name}
+
+
 @dataclass(frozen=True, slots=True)
 class PretendChannel(Settings):
     distance_km: float = setting(20.0, help="length of the fibre", unit="km", low=0)

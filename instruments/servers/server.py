@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import socket
 import threading
 
 from qkdlab.errors import BadInput
+from qkdlab.instruments.errors import InstrumentError
 
-__all__ = ["HOST", "Server"]
+__all__ = ["HOST", "Server", "free_ports"]
 
 HOST = "127.0.0.1"
 _LOOK_S = 0.005                  # how often a connection is asked whether something is due
@@ -190,3 +192,17 @@ class _Router:
                 return
             except OSError:
                 await asyncio.sleep(_LOOK_S)
+
+
+def free_ports(n):
+    """The first of `n` neighbouring ports that are free on loopback now."""
+    for _ in range(100):
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(first := socket.socket()).bind((HOST, 0))
+                for port in range(first.getsockname()[1] + 1, first.getsockname()[1] + n):
+                    held.enter_context(socket.socket()).bind((HOST, port))
+                return first.getsockname()[1]
+            except (OSError, OverflowError):
+                continue
+    raise InstrumentError("no free ports for the streams of a simulated tagger")

@@ -58,10 +58,9 @@ def prepare(recording, folder, *, distill=None, block_seconds=0.1, pace=None):
     recording = pathlib.Path(recording).resolve()
     if not recording.exists():
         raise BadInput("no such file", where=recording)
-    job = {"recording": str(recording), "distill": None if distill is None else to_table(distill),
-           "block_seconds": block_seconds, "pace": pace,
-           "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
-    return DetachedRun(_kept(folder, recording.name, lambda home: job))
+    return DetachedRun(_kept(folder, recording.name, lambda home: {
+        "recording": str(recording), "distill": None if distill is None else to_table(distill),
+        "block_seconds": block_seconds, "pace": pace}))
 
 
 def prepare_bench(bench, folder, *, seconds):
@@ -90,20 +89,20 @@ def prepare_bench(bench, folder, *, seconds):
         bench = pathlib.Path(bench).resolve()
         if not bench.is_file():
             raise BadInput("no such file", where=bench)
-    made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     name = "simulated-bench" if bench is None else bench.stem
     return DetachedRun(_kept(folder, name, lambda home: {
         "recording": str(home / "run.h5"), "bench": None if bench is None else str(bench), "seconds": seconds,
-        "distill": None, "block_seconds": 0.1, "pace": None, "made": made}))
+        "distill": None, "block_seconds": 0.1, "pace": None}))
 
 
 def _kept(folder, name, job):
-    """The new folder of a run, with its job in it."""
+    """The new folder of a run, with its job and the time in it."""
+    made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     stamp = time.strftime("%Y-%m-%d_%H%M%S")
     name = re.sub(r"[^\w.-]+", "-", name) or "recording"
     try:
         home = new_folder(pathlib.Path(folder).resolve(), f"{stamp}_{name}")
-        write(home / "job.json", job(home))
+        write(home / "job.json", job(home) | {"made": made})
     except OSError as error:
         raise BadInput(f"cannot keep runs here: {error.strerror or error}", where=folder) from None
     return home

@@ -1,32 +1,18 @@
 import numpy as np
 import pytest
-from pretend_session import BLOCK, CLOCK, NOTHING, PHASE
+from pretend_session import BLOCK, CLOCK, NOTHING, PHASE, shown_by
 
-from qkdlab.datatypes import Event
 from qkdlab.widgets import live as plots
-from qkdlab.widgets.live_figure import LiveFigure
 
 
 def made(name):
     return plots.gains((0.5, 0.1, 0.0)) if name == "gains" else plots.FIGURES[name]()
 
 
-@pytest.fixture
-def show():
-    """Feed events to one plot; gives its columns by the source's name."""
-    shown = []
-
-    def run(plot, *events):
-        live = LiveFigure(plot.figure)
-        shown.append(live)
-        for step, values in events:
-            plots.feed(live, [plot], Event(step, 0, values))
-        sources = {r.data_source.name: r.data_source.data for r in plot.figure.renderers if r.data_source.name}
-        return sources[min(sources, key=len)]
-
-    yield run
-    for live in shown:
-        live.close()
+def show(plot, *events):
+    """Feed events to one plot; gives the columns of its main source."""
+    sources = shown_by(plot, *events)
+    return sources[min(sources, key=len)]
 
 
 @pytest.mark.parametrize("name", plots.FIGURES)
@@ -41,20 +27,20 @@ def test_axes_have_labels_with_units_and_a_fixed_height(name):
 
 
 @pytest.mark.parametrize("name", plots.FIGURES)
-def test_a_new_run_clears_and_undefined_values_are_gaps(name, show):
+def test_a_new_run_clears_and_undefined_values_are_gaps(name):
     columns = show(made(name), ("clock", CLOCK), ("block", BLOCK), ("start", {}), ("block", NOTHING))
     for name, column in columns.items():
         assert name in ("t", "length", "zero", "d0", "d1", "d2", "d3") or not np.isfinite(column).any()
         assert not np.any(column[np.isfinite(column)]), "only true zeros"
 
 
-def test_rates(show):
+def test_rates():
     last = BLOCK | {"rates_hz": [0.0] * 4}
     columns = show(plots.rates(), ("block", BLOCK), ("block", last))
     assert columns["d3"].tolist() == [2e4], "what is told at the end covers no time: no fall to zero"
 
 
-def test_qber_is_in_per_cent_and_its_range_grows_in_steps(show):
+def test_qber_is_in_per_cent_and_its_range_grows_in_steps():
     plot = plots.qber(0.11)
     columns = show(plot, ("block", BLOCK))
     assert [columns[c][-1] for c in ("t", "qber", "low", "high")] == [0.5, 2, 1, 3]
@@ -65,12 +51,12 @@ def test_qber_is_in_per_cent_and_its_range_grows_in_steps(show):
     assert plot.figure.y_range.end == 15
 
 
-def test_gains_of_nothing_are_gaps_on_a_logarithmic_axis(show):
+def test_gains_of_nothing_are_gaps_on_a_logarithmic_axis():
     columns = show(plots.gains((0.5, 0.1, 0.0)), ("block", BLOCK))
     assert columns["gain0"][-1] == 1e-2 and np.isnan(columns["gain2"][-1])
 
 
-def test_key_length_shows_how_far_the_first_key_is(show):
+def test_key_length_shows_how_far_the_first_key_is():
     plot = plots.key_length()
     note = plot.figure.select_one({"name": "key_length_note"})
     columns = show(plot, ("block", BLOCK))
@@ -79,12 +65,12 @@ def test_key_length_shows_how_far_the_first_key_is(show):
     assert note.text == ""
 
 
-def test_bounds_are_shares(show):
+def test_bounds_are_shares():
     columns = show(plots.bounds(), ("block", BLOCK))
     assert columns["single"][-1] == 60 and columns["phase"][-1] == 4
 
 
-def test_arrivals_show_the_gate_only_while_locked(show):
+def test_arrivals_show_the_gate_only_while_locked():
     plot = plots.arrivals()
     gate = plot.figure.select_one({"name": "gate"})
     columns = show(plot, ("clock", CLOCK))

@@ -1,36 +1,17 @@
 import numpy as np
 import pytest
 from pretend_session import BLOCK, CLOCK
+from pretend_session import shown_by as show
 
-from qkdlab.datatypes import Event
 from qkdlab.proofs.photons import binary_entropy
 from qkdlab.widgets import live_steps as steps
-from qkdlab.widgets.live import feed
-from qkdlab.widgets.live_figure import LiveFigure
 
 LOCKED = CLOCK | {"offset_ppm": -4.7, "jitter_ps": 60.4}
 PAID = {"sifted_key_bits": 1000, "s1": 600.0, "phase_error": 0.05, "leak_bits": 100.0, "cor_bits": 20.0,
         "signed_length": 200.0}
 
 
-@pytest.fixture
-def show():
-    """Feed events to one plot; gives its columns by the source's name."""
-    shown = []
-
-    def run(plot, *events):
-        live = LiveFigure(plot.figure)
-        shown.append(live)
-        for step, values in events:
-            feed(live, [plot], Event(step, 0, values))
-        return {r.data_source.name: r.data_source.data for r in plot.figure.renderers if r.data_source.name}
-
-    yield run
-    for live in shown:
-        live.close()
-
-
-def test_the_clock_is_shown_at_the_time_of_its_stretch(show):
+def test_the_clock_is_shown_at_the_time_of_its_stretch():
     plot = steps.clock()
     columns = show(plot, ("block", BLOCK), ("clock", LOCKED), ("block", BLOCK), ("block", BLOCK | {"time_s": 0.7}))["clock"]
     assert columns["t"].tolist() == [0.5, 0.7] and columns["offset"].tolist() == [-4.7, -4.7]
@@ -38,13 +19,13 @@ def test_the_clock_is_shown_at_the_time_of_its_stretch(show):
     assert np.isnan(show(plot)["clock"]["offset"][-1]), "a clock that is not locked is a gap"
 
 
-def test_a_large_jitter_widens_its_axis_in_steps(show):
+def test_a_large_jitter_widens_its_axis_in_steps():
     plot = steps.clock()
     show(plot, ("clock", LOCKED | {"jitter_ps": 140.0}))
     assert plot.figure.extra_y_ranges["jitter"].end == 200
 
 
-def test_cascade_beside_the_least_possible(show):
+def test_cascade_beside_the_least_possible():
     plot = steps.cascade()
     said = [("reconcile", {"rounds": k, "leak_bits": 50 * k}) for k in (1, 2, 3)]
     columns = show(plot, ("block", BLOCK), *said)
@@ -67,7 +48,7 @@ def test_no_accounts_without_a_bound(missing):
     assert steps.spent(PAID | {missing: None}) is None
 
 
-def test_the_ledger_ends_where_the_key_begins(show):
+def test_the_ledger_ends_where_the_key_begins():
     plot = steps.ledger()
     columns = show(plot, ("block", PAID))
     assert columns["ledger"]["to"][0] == 100 and columns["ledger"]["from"][-1] == pytest.approx(20)
@@ -78,7 +59,7 @@ def test_the_ledger_ends_where_the_key_begins(show):
     assert min(columns["ledger"]["from"]) >= 0
 
 
-def test_the_ledger_of_a_finished_run(show):
+def test_the_ledger_of_a_finished_run():
     bound = {name: PAID[name] for name in ("s1", "phase_error", "signed_length")}
     report = {"blocks": [{"reconciliation": {"leak_bits": 100}, "bound": bound, "sifted_key_bits": 1000}],
               "ledger": {"blocks": [{"costs": {"leak_bits": 150.0, "cor_bits": 20.0, "pa_bits": 60.0}}]}}
