@@ -32,6 +32,7 @@ from .live import LiveLink
 from .randomness import watched
 from .session import Session
 from .settings import nearest, to_table
+from .standing import Standing
 
 __all__ = ["Bench", "open"]
 
@@ -348,11 +349,16 @@ class Bench:
         link = LiveLink(self.choices(), tables["receiver"], self.tagger, distill=tables["distill"], devices=self.devices,
                         prepare=self.prepare, rest=self.dark, watch_s=tables["session"].watch_s,
                         record=None if archive is None else lambda: self._writer(archive, words),
-                        finish=self._finish)
+                        finish=self._finish, standing=self._standing())
         link.simulated = self._partly_simulated
         if self.world is not None:
             link.expected_gains = self.world.link.expected_gains
         return link
+
+    def _standing(self):
+        """What the file sets, and what it limits, is to stand as it was set."""
+        return Standing(self.devices, {name: dict.fromkeys(s for t in ("settings", "session", "limits") for s in extras[t])
+                                       for name, extras in self.file.extras.items()})
 
     def _writer(self, path, words):
         tables, stored = self.file.tables, self.file.tables["choices"]

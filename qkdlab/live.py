@@ -38,8 +38,10 @@ class LiveLink:
         Gives a :class:`qkdlab.datasets.recorder.RunWriter`; the tags are written to it before they are handed on.
     finish : callable, optional
         ``finish(writer)`` before the recorder is closed in order.
+    standing : qkdlab.standing.Standing, optional
+        Notices what moved at the devices.
     watch_s : float
-        How often each device is asked whether it is there.
+        How often each device is asked whether it is there, and how it stands.
 
     Attributes
     ----------
@@ -52,17 +54,22 @@ class LiveLink:
     following = True             # it goes on until it is told to end
 
     def __init__(self, choices, receiver, tagger, *, distill=None, devices=None, prepare=None, rest=None, record=None,
-                 finish=None, watch_s=1.0):
+                 finish=None, standing=None, watch_s=1.0):
         self.choices, self.source, self.sync = choices, choices.source, choices.sync
         self.receiver, self.tagger, self.distill = receiver, tagger, distill
         self.simulated = tagger.simulated
         self._devices = devices or {"tagger": tagger}
         self._name = next((name for name, device in self._devices.items() if device is tagger), "tagger")
         self._prepare, self._rest, self._record, self._finish = prepare, rest, record, finish
+        self._standing = standing
         self.title = f"live link, {tagger.identity()}"
         self._watch_s, self._ended, self._writer, self._log = watch_s, threading.Event(), None, threading.Lock()
         self.tell = lambda step, **values: None
         self.blocks_taken = self.pauses = 0
+
+    def blocked(self):
+        """Why the block that closes now gives no key: what moved at the devices since the last question; or None."""
+        return None if self._standing is None else self._standing.blocked()
 
     def end_following(self):
         """End the tags; from any thread."""
@@ -106,6 +113,8 @@ class LiveLink:
 
     def _gone(self, name):
         """On the watch's thread: no light for nobody."""
+        if self._standing is not None:
+            self._standing.leave([name])
         if self._rest is not None:
             with contextlib.suppress(Exception):         # whatever it was: the tagger is still to be stopped
                 self._rest()
@@ -115,7 +124,7 @@ class LiveLink:
 
     def _tags(self, block_seconds):
         """The tags of one stint after the other, on one axis of time."""
-        watch = Watch(self._devices, self._told, self._watch_s, self._gone)
+        watch = Watch(self._devices, self._told, self._watch_s, self._gone, self._standing and self._standing.look)
         shift_ps, last_ps, began, paused = 0, None, time.monotonic(), False
         with watch:
             while not self._ended.is_set():
@@ -139,6 +148,8 @@ class LiveLink:
                         raise
                     watch.report(_culprit(self._devices, error, self._name), error)
                 finally:
+                    if self._standing is not None and not watch.away:
+                        self._standing.end()
                     self._halt()
                 if not watch.away or self._ended.is_set():
                     return
@@ -148,8 +159,13 @@ class LiveLink:
                     return
 
     def _begin(self, returned):
+        for name in returned if self._standing is not None else ():
+            if words := self._standing.look(name, returned=True):
+                self._told(name, "changed", words)
         if self._prepare is not None:
             self._prepare(returned)
+        if self._standing is not None:
+            self._standing.begin()
         self.tagger.start()
 
     def _halt(self):

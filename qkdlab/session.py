@@ -13,7 +13,8 @@ block      time_s, tags, rates_hz (4), qber_test, qber_low, qber_high (None: und
            where the proof does not say), reason
 reconcile  rounds, leak_bits
 amplify    secret_bits, reason, qber_key (None where the block was not corrected)
-device     name, state ("away": the session waits for it, or "back"), message (live links only)
+device     name, state ("away": the session waits for it, "back", or "changed": the open block gives no key), message
+           (live links only)
 end        report (what ``qkdlab distill --json`` prints)
 error      message
 ========== ===========================================================================================================
@@ -53,7 +54,8 @@ class Session:
         Seconds of link time per second of wall time; absent: as fast as it goes.
     blockers : iterable of callable
         Each is asked when a block is closed; a text that it gives is the reason why the block gives no key. The
-        choices' own ``blocked``, where they have it (see :mod:`qkdlab.randomness`), is always asked.
+        source's and the choices' own ``blocked``, where they have it (see :mod:`qkdlab.live` and :mod:`qkdlab.randomness`),
+        are always asked.
 
     Raises
     ------
@@ -67,8 +69,8 @@ class Session:
                 raise BadInput(f"holds detections only; a key needs {why} as well", where=getattr(source, "path", ""),
                                field=need)
         refuse_simulated(source.choices, source.simulated)
-        own = getattr(source.choices, "blocked", None)
-        self._blockers = (*blockers, *([own] if own else ()))
+        own = (getattr(one, "blocked", None) for one in (source, source.choices))
+        self._blockers = (*blockers, *(blocked for blocked in own if blocked))
         self.source = source
         self.distill = distill or getattr(source, "distill", None) or DistillSettings()
         self.report = None

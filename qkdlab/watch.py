@@ -23,10 +23,13 @@ class Watch:
     devices : dict of str to device
         Asked by their ``check``; one without it tells by its own errors.
     tell : callable
-        ``tell(name, state, message)`` with state ``"away"`` or ``"back"``, from any thread.
+        ``tell(name, state, message)`` with state ``"away"``, ``"back"`` or ``"changed"``, from any thread.
     period_s : float
     gone : callable, optional
         ``gone(name)`` when a device was found to be away.
+    look : callable, optional
+        ``look(name)`` at a device that is there: words where it stands otherwise than it should, told with the state
+        ``"changed"``.
 
     Attributes
     ----------
@@ -34,9 +37,10 @@ class Watch:
         Devices that do not answer, and the last error.
     """
 
-    def __init__(self, devices, tell, period_s=1.0, gone=None):
+    def __init__(self, devices, tell, period_s=1.0, gone=None, look=None):
         self._devices = {name: device for name, device in devices.items() if hasattr(device, "check")}
         self._tell, self._period_s, self._gone = tell, period_s, gone or (lambda name: None)
+        self._look_at = look or (lambda name: None)
         self._stop, self._thread, self._failure = threading.Event(), None, None
         # Held while a device that went is told and attended to: it is not back before that is done, or the late orders
         # (light off, stop) would reach the recording that begins when it is back.
@@ -99,6 +103,19 @@ class Watch:
                 error = name not in self.away and self._lost(name) and self._lost(name)
                 if error:                                # asked twice: a single lost answer is no lost device
                     self.report(name, error)
+                elif name not in self.away and (words := self._glance(name)):
+                    self._tell(name, "changed", words)
+
+    def _glance(self, name):
+        lock = self._devices[name].transport.lock
+        if not lock.acquire(timeout=0.01):               # somebody talks to it right now
+            return None
+        try:
+            return self._look_at(name)
+        except InstrumentError:                          # the next round asks whether it is there
+            return None
+        finally:
+            lock.release()
 
     def _lost(self, name):
         error = self._error_of(name)

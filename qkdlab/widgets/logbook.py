@@ -77,6 +77,8 @@ class Logbook:
     def _tell_device(self, values):
         if values["state"] == "back":
             return "good", f"{values['name']} is back: the session goes on."
+        if values["state"] == "changed":
+            return "warning", f"The open block gives no key: {values['message']}."
         return "warning", f"{values['name']} is away, the session waits for it: {values['message']}"
 
     def _tell_start(self, values):
