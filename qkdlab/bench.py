@@ -29,6 +29,7 @@ from .instruments.errors import InstrumentError, InstrumentInUse
 from .instruments.instrument import LIGHT, danger, safe_when_terminated
 from .instruments.interfaces import RandomSource, TimeTagger
 from .live import LiveLink
+from .played import PlayedOnce
 from .randomness import watched
 from .session import Session
 from .settings import nearest, to_table
@@ -346,8 +347,11 @@ class Bench:
         tables = self.file.tables
         if archive is not None and pathlib.Path(archive).exists():
             raise BadInput("exists already", where=archive)
+        stored = tables["choices"].file
+        once = None if stored is None or self.simulated else PlayedOnce(self.file.path.parent / stored, self.name)
+
         link = LiveLink(self.choices(), tables["receiver"], self.tagger, distill=tables["distill"], devices=self.devices,
-                        prepare=self.prepare, rest=self.dark, watch_s=tables["session"].watch_s,
+                        prepare=self.prepare, rest=self.dark, watch_s=tables["session"].watch_s, once=once,
                         record=None if archive is None else lambda: self._writer(archive, words),
                         finish=self._finish, standing=self._standing())
         link.simulated = self._partly_simulated

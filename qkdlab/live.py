@@ -40,6 +40,8 @@ class LiveLink:
         ``finish(writer)`` before the recorder is closed in order.
     standing : qkdlab.standing.Standing, optional
         Notices what moved at the devices.
+    once : qkdlab.played.PlayedOnce, optional
+        The claim on stored choices.
     watch_s : float
         How often each device is asked whether it is there, and how it stands.
 
@@ -54,22 +56,22 @@ class LiveLink:
     following = True             # it goes on until it is told to end
 
     def __init__(self, choices, receiver, tagger, *, distill=None, devices=None, prepare=None, rest=None, record=None,
-                 finish=None, standing=None, watch_s=1.0):
+                 finish=None, standing=None, once=None, watch_s=1.0):
         self.choices, self.source, self.sync = choices, choices.source, choices.sync
         self.receiver, self.tagger, self.distill = receiver, tagger, distill
         self.simulated = tagger.simulated
         self._devices = devices or {"tagger": tagger}
         self._name = next((name for name, device in self._devices.items() if device is tagger), "tagger")
         self._prepare, self._rest, self._record, self._finish = prepare, rest, record, finish
-        self._standing = standing
+        self._standing, self._once = standing, once
         self.title = f"live link, {tagger.identity()}"
         self._watch_s, self._ended, self._writer, self._log = watch_s, threading.Event(), None, threading.Lock()
         self.tell = lambda step, **values: None
         self.blocks_taken = self.pauses = 0
 
     def blocked(self):
-        """Why the block that closes now gives no key: what moved at the devices since the last question; or None."""
-        return None if self._standing is None else self._standing.blocked()
+        """Why the block that closes now gives no key: choices played before, or a device that moved; or None."""
+        return next((why for one in (self._once, self._standing) if one is not None and (why := one.blocked())), None)
 
     def end_following(self):
         """End the tags; from any thread."""
@@ -162,6 +164,8 @@ class LiveLink:
         for name in returned if self._standing is not None else ():
             if words := self._standing.look(name, returned=True):
                 self._told(name, "changed", words)
+        if self._once is not None:
+            self._once.play()
         if self._prepare is not None:
             self._prepare(returned)
         if self._standing is not None:

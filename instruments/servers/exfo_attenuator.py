@@ -26,7 +26,7 @@ class ExfoAttenuator(ScpiDevice):
     insertion_db, highest_db, rate_db_per_s : float
     """
 
-    identity = "EXFO E.O. Engineering,FVA-3100,100001-AA,1.30"
+    identity = "EXFO E.O. Engineering,FVA-3100,SIMULATED,1.30"
     STEP_DB = 0.005
 
     def __init__(self, world, name, insertion_db=2.0, highest_db=65.0, rate_db_per_s=30.0):

@@ -30,7 +30,7 @@ class ID120(ScpiDevice):
     dead_time_unit_s : float
     """
 
-    identity = "IDQ,ID120-500-800nm,1500001,1.0.2"
+    identity = "IDQ,ID120-500-800nm,SIMULATED,1.0.2"
     faults = {**FAULTS, **OVER_TEMPERATURE}
 
     def __init__(self, world, name, dead_time_unit_s=1e-6):

@@ -55,7 +55,7 @@ class ID900(ScpiDevice):
     """
 
     scheme = "zmq"
-    identity = "IDQ,ID900,2000001,2.1.0"
+    identity = "IDQ,ID900,SIMULATED,2.1.0"
     joiner, terminator = "\n", b""
     faults = {**FAULTS, **OVER_TEMPERATURE, "lost": "the next `tags` raw tags are lost, and counted in RAW#:ERRORS?"}
 

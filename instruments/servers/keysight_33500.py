@@ -34,7 +34,7 @@ class Keysight33500(ScpiDevice):
         through while it is off. A waveform of one value only holds the modulator there: -1 is no drive, 1 the full one.
     """
 
-    identity = "Agilent Technologies,33522B,MY57800001,4.00-1.19-2.00-58-00"
+    identity = "Agilent Technologies,33522B,SIMULATED,4.00-1.19-2.00-58-00"
 
     def __init__(self, world, name, drives_modulator=False):
         super().__init__(world, name)

@@ -30,7 +30,7 @@ class KeysightAttenuator(ScpiDevice):
     insertion_db, highest_db, step_db, rate_db_per_s : float
     """
 
-    identity = "Agilent Technologies,N7761A,DE00000001,1.10"
+    identity = "Agilent Technologies,N7761A,SIMULATED,1.10"
 
     def __init__(self, world, name, insertion_db=1.2, highest_db=60.0, step_db=0.001, rate_db_per_s=100.0):
         super().__init__(world, name)

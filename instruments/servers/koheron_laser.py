@@ -87,7 +87,7 @@ class KoheronLaser(Device):
             "itec": lambda: self._shown(name, -0.05 * off_k if self._flags["tecon"] else 0.0),
             "vtec": lambda: self._shown(name, -0.1 * off_k if self._flags["tecon"] else 0.0),
             "ain1": lambda: "0.000000", "ain2": lambda: "0.000000", "version": lambda: "V0.15", "model": lambda: "CTL200",
-            "serial": lambda: "C00001", "err": lambda: f"{self._errors:x}", "errclr": self._forget,
+            "serial": lambda: "SIMULATED", "err": lambda: f"{self._errors:x}", "errclr": self._forget,
         }
         return values[name]() if name in values else None
 

@@ -34,7 +34,7 @@ class SwabianDevice(Device):
     faults = {"overflow": "the next `tags` tags (default 1000) are lost between the events that say so",
               "disconnect": "the tagger is not found or does not answer any more"}
 
-    def __init__(self, world, name, serial="2100000ABC"):
+    def __init__(self, world, name, serial="SIMULATED"):
         super().__init__(world, name)
         self.serial, self.module, self.plugged = serial, SwabianModule(self), 0
 

@@ -27,7 +27,7 @@ class ThorlabsCLD(ScpiDevice):
     name : str
     """
 
-    identity = "THORLABS,CLD1015,M00300001,1.3.0/1.3.0/1.0.0"
+    identity = "THORLABS,CLD1015,SIMULATED,1.3.0/1.3.0/1.0.0"
     faults = {**FAULTS, **OVER_TEMPERATURE, "interlock": "the interlock is open: no laser"}
     _HIGHEST_A = 1.5
 

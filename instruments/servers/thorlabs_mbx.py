@@ -50,7 +50,7 @@ class ThorlabsMBX(Device):
 
     def _commands(self):
         tree, show = self.tree, "{:.2f}".format
-        tree.query("*IDN", lambda: "THORLABS,MBX1LP,M00000001,1.0")
+        tree.query("*IDN", lambda: "THORLABS,MBX1LP,SIMULATED,1.0")
         tree.number("VOA:ATTen", default=self._lowest_db, low=self._lowest_db, high=self._highest_db, show=show,
                     get=lambda: self._voa.filter.target, set=self._attenuate)
         tree.query("VOA:MEASured", lambda: show(self.reading("voa", self._voa.filter.value)))

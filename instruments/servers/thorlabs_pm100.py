@@ -31,7 +31,7 @@ class ThorlabsPM100(ScpiDevice):
         Whether a head is plugged in.
     """
 
-    identity = "THORLABS,PM100USB,P2000001,1.4.0"
+    identity = "THORLABS,PM100USB,SIMULATED,1.4.0"
 
     def __init__(self, world, name, sensor=True):
         super().__init__(world, name)

@@ -1,8 +1,10 @@
 """One session a device: a claim on an address, seen by every process of this user."""
 
+import contextlib
 import hashlib
 import os
 import pathlib
+import socket
 import tempfile
 import threading
 
@@ -10,7 +12,7 @@ from qkdlab.instruments.errors import InstrumentInUse
 
 __all__ = ["Claim", "Held"]
 
-_held = {}                       # address: claim, within this process
+_held = {}                       # place: claim, within this process
 _guard = threading.RLock()        # a signal's handler may come here while the same thread is here
 
 
@@ -21,6 +23,20 @@ def _folder():
         pathlib.Path(tempfile.gettempdir()) / f"qkdlab-{os.getuid() if hasattr(os, 'getuid') else os.getlogin()}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def _place(address):
+    """One text for every way to write an address: names of a host, links to a port, options."""
+    scheme, _, rest = str(address).partition("://")
+    rest = rest.partition("?")[0].rstrip("/")
+    if scheme == "serial":
+        return f"serial://{os.path.realpath(rest)}"
+    if scheme not in ("tcp", "zmq", "http", "https"):
+        return str(address)
+    host, colon, port = rest.lower().partition(":")
+    with contextlib.suppress(OSError, UnicodeError):     # no such host, or an IPv6 address in brackets: as it is written
+        host = socket.gethostbyname(host)
+    return f"{scheme}://{host}{colon}{port}"
 
 
 class Claim:
@@ -34,10 +50,11 @@ class Claim:
 
     def __init__(self, address, session=""):
         self.address, self.session = address, session or f"process {os.getpid()}"
+        self._place = _place(address)
         with _guard:
-            if address in _held:
-                self._refuse(_held[address].session, "this process; close it, or call qkdlab.instruments.close_all()")
-            name = hashlib.sha256(address.encode()).hexdigest()[:24] + ".lock"
+            if self._place in _held:
+                self._refuse(_held[self._place].session, "this process; close it, or call qkdlab.instruments.close_all()")
+            name = hashlib.sha256(self._place.encode()).hexdigest()[:24] + ".lock"
             self._file = open(_folder() / name, "a+", encoding="utf-8")  # noqa: SIM115  (open as long as it is held)
             if not _lock(self._file):
                 self._file.seek(0)
@@ -47,7 +64,7 @@ class Claim:
             self._file.truncate(0)
             self._file.write(f"{self.session} (process {os.getpid()})\n" if session else self.session + "\n")
             self._file.flush()
-            _held[address] = self
+            _held[self._place] = self
 
     def _refuse(self, holder, where):
         raise InstrumentInUse(f"in use by {holder} in {where}", device=self.address, holder=holder)
@@ -55,8 +72,8 @@ class Claim:
     def release(self):
         """Let others have it. Safe to call twice."""
         with _guard:
-            if _held.get(self.address) is self:
-                del _held[self.address]
+            if _held.get(self._place) is self:
+                del _held[self._place]
                 self._file.truncate(0)
                 _unlock(self._file)
                 self._file.close()

@@ -50,7 +50,10 @@ def last_line(path):
                 step *= 4
     except OSError:
         return None
-    return json.loads(lines[-2]) if len(lines) > 1 and lines[-2] else None
+    try:
+        return json.loads(lines[-2]) if len(lines) > 1 and lines[-2] else None
+    except ValueError:                                   # damaged: the disk was full, the power went
+        return None
 
 
 def alive(process):

@@ -156,7 +156,10 @@ class DetachedRun:
             at += len(news)
             *lines, rest = (rest + news).split(b"\n")
             for line in lines:
-                event = Event(**json.loads(line))
+                try:
+                    event = Event(**json.loads(line))
+                except (ValueError, TypeError):          # damaged: the disk was full, the power went
+                    continue
                 yield event
                 if event.step in ("end", "error"):
                     return

@@ -200,6 +200,20 @@ def test_another_process_is_refused_too_and_a_dead_one_holds_nothing():
     Claim("tcp://held:1").release()
 
 
+@pytest.mark.parametrize(("one", "other"), [
+    ("tcp://127.0.0.1:5025", "tcp://LOCALHOST:5025"), ("tcp://127.0.0.1:5025", "tcp://127.0.0.1:5025/"),
+    ("serial:///dev/null?baud=115200", "serial:///dev/../dev/null")])
+def test_a_device_written_in_another_way_is_the_same_device(one, other):
+    from qkdlab.instruments.transports import Claim
+
+    first = Claim(one, "Anna")
+    with pytest.raises(InstrumentInUse, match="Anna"):
+        Claim(other)
+    Claim(one.replace("5025", "5026").replace("null", "zero")).release()
+    first.release()
+    Claim(other).release()
+
+
 def test_an_interrupted_exchange_leaves_no_answer_behind():
     with TcpFake(Script(always=IDN | {b"A?": b"a\n", b"B?": b"b\n"})) as fake:
         line = opened(fake.address)
