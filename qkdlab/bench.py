@@ -347,10 +347,10 @@ class Bench:
         tables = self.file.tables
         if archive is not None and pathlib.Path(archive).exists():
             raise BadInput("exists already", where=archive)
-        stored = tables["choices"].file
-        once = None if stored is None or self.simulated else PlayedOnce(self.file.path.parent / stored, self.name)
-
-        link = LiveLink(self.choices(), tables["receiver"], self.tagger, distill=tables["distill"], devices=self.devices,
+        stored, choices = tables["choices"].file, self.choices()
+        once = None if stored is None or self.simulated else PlayedOnce(self.file.path.parent / stored, self.name,
+                                                                        choices.symbols)
+        link = LiveLink(choices, tables["receiver"], self.tagger, distill=tables["distill"], devices=self.devices,
                         prepare=self.prepare, rest=self.dark, watch_s=tables["session"].watch_s, once=once,
                         record=None if archive is None else lambda: self._writer(archive, words),
                         finish=self._finish, standing=self._standing())

@@ -73,13 +73,17 @@ class Watch:
         They are away until :meth:`back` is told: one that answers may still refuse to go on.
         """
         while not ended.wait(min(self._period_s, 1.0)):
-            if self._failure is not None:                # nobody watches any more: the session ends with it
-                raise self._failure
+            self.refuse_if_it_broke()
             with self._attending:
                 away = list(self.away)
             if all(self._error_of(name) is None for name in away):
                 return True
         return False
+
+    def refuse_if_it_broke(self):
+        """Raise what ended the watch: nobody watches any more, the session ends with it."""
+        if self._failure is not None:
+            raise self._failure
 
     def back(self, names):
         """These devices were set again, and go on."""
