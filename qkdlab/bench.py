@@ -258,11 +258,22 @@ class Bench:
         return failed
 
     def dark(self):
-        """Safe state of what gives light or lets it through: the end of a session, or a pause."""
+        """Safe state of what gives light or lets it through, side by side: the end of a session, or a pause."""
+        def safe(device):
+            with contextlib.suppress(Exception):         # a fault of its driver
+                device.safe_state()
+
+        threads = []                                     # one that does not listen keeps no other light on
         for device in sorted(self.devices.values(), key=danger):
             if danger(device) < len(LIGHT):
-                with contextlib.suppress(Exception):     # a fault of its driver keeps no other light on
-                    device.safe_state()
+                thread = threading.Thread(target=safe, args=(device,), daemon=True)
+                try:
+                    thread.start()
+                    threads.append(thread)
+                except RuntimeError:                     # the process is about to end: no new threads
+                    safe(device)
+        for thread in threads:
+            thread.join()
 
     def close(self):
         """Safe state, then let all devices go. Safe to call twice."""

@@ -1,5 +1,6 @@
 """How the devices of a bench stand: what its file sets is read back while a session runs, and a change is noticed."""
 
+import contextlib
 import threading
 import time
 
@@ -63,8 +64,9 @@ class Standing:
         """They are about to be set otherwise (light off): one last look. Who does not answer soon is asked afterwards."""
         seen = set()
         looking = threading.Thread(target=self._look_at_all, args=(seen,), name="qkdlab-last-look", daemon=True)
-        looking.start()
-        looking.join(END_S)
+        with contextlib.suppress(RuntimeError):          # no new threads: the process is about to end
+            looking.start()
+            looking.join(END_S)
         with self._lock:
             if self._holds:
                 self._unseen |= set(self._read) - seen
@@ -115,10 +117,8 @@ class Standing:
     def blocked(self):
         """Why the block that closes now gives no key, or None: what moved since it began, with a look of now."""
         if self._ended and self._unseen:
-            try:
+            with contextlib.suppress(InstrumentError):
                 self.look_again()
-            except InstrumentError:
-                pass
         self._look_at_all(set())
         with self._lock:
             words = "; ".join(word for words, *_ in self._moved.values() for word in words)

@@ -314,6 +314,14 @@ def test_a_knob_turned_just_before_the_end_is_seen_by_the_last_look(tmp_path):
         assert "is 1 dB" in run.end()["reason"]
 
 
+def test_a_device_that_went_just_before_the_end_costs_the_block(tmp_path):
+    with running(tmp_path, SMALL.replace("watch_s = 0.1", "watch_s = 1000")) as run:
+        run.session.start(3600.0)
+        run.until(lambda: run.link.blocks_taken >= 3)
+        run.lab.simulation.fault("attenuator", "stall")
+        assert "attenuator went away" in run.end()["reason"]
+
+
 def test_a_session_in_which_nothing_moved_blocks_nothing(tmp_path):
     path = tmp_path / "bench.toml"
     path.write_text(SMALL)
