@@ -158,14 +158,14 @@ class Standing:
     def _note(self, name, later=False):
         if name not in (self._unseen if later else self._as_set if self._holds else ()):
             return []
-        now = self._values(name)
+        reopened, now = self._reopenings(name), self._values(name)
         words = self._difference(name, now, later)
         with self._lock:
             if not later and not self._holds:            # the light went off while it was asked
                 return []
             self._unseen.discard(name)
             self._away.discard(name)
-            self._reopened[name] = self._reopenings(name)
+            self._reopened[name] = reopened
             self._keep(name, words, still=not later)
         return words
 

@@ -63,9 +63,9 @@ class Watch:
             self.away[name] = str(error)
             if new:
                 try:
+                    self._gone(name)                     # the light goes off whatever those who hear of it do
+                finally:
                     self._tell(name, "away", str(error))
-                finally:                                 # the light goes off whatever those who hear of it do
-                    self._gone(name)
 
     def wait_until_back(self, ended):
         """Wait until all that are away answer again; False where `ended` (an event) was set meanwhile.
