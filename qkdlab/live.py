@@ -67,7 +67,7 @@ class LiveLink:
         self._standing, self._once = standing, once
         self.title = f"live link, {tagger.identity()}"
         self._watch_s, self._ended, self._writer, self._log = watch_s, threading.Event(), None, threading.Lock()
-        self.tell = lambda step, **values: None
+        self.tell, self._stopping = (lambda step, **values: None), None
         self.blocks_taken = self.pauses = 0
 
     def blocked(self):
@@ -80,12 +80,19 @@ class LiveLink:
             self._standing.block_closed()
 
     def end_following(self):
-        """End the tags; from any thread."""
+        """End the tags; from any thread. The tagger is told beside it: one that sees no tag would never say another word."""
         self._ended.set()
+        self._stopping = threading.Thread(target=self._stop_tagger, name="qkdlab-stop", daemon=True)
+        self._stopping.start()
+
+    def _stop_tagger(self):
+        with contextlib.suppress(Exception):
+            self.tagger.stop()                           # who waits for its tags waits no longer
 
     def blocks(self, seconds, block_seconds):
         """Bob's tags for about `seconds` by the tagger's clock (pauses not counted), then the tagger is stopped."""
         self._ended.clear()
+        self._stopping = None
         for one in (self._once, self._standing):         # a link may be given to several sessions
             if one is not None:
                 one.renew()
@@ -95,6 +102,7 @@ class LiveLink:
                 stack.enter_context(_InOrder(writer))
                 self._writer = writer
                 stack.callback(self._forget_writer)
+            stack.callback(lambda: self._stopping and self._stopping.join())         # before another recording begins
             done_s, at_ps, stint = 0.0, None, 0
             for tags in self._tags(block_seconds):
                 if writer is not None:
@@ -129,9 +137,7 @@ class LiveLink:
         if self._rest is not None:
             with contextlib.suppress(Exception):         # whatever it was: the tagger is still to be stopped
                 self._rest()
-        if name == self._name:
-            with contextlib.suppress(Exception):
-                self.tagger.stop()                       # who waits for its tags waits no longer
+        self._stop_tagger()
 
     def _tags(self, block_seconds):
         """The tags of one stint after the other, on one axis of time."""
@@ -148,7 +154,7 @@ class LiveLink:
                         shift_ps = last_ps + 1 + round((time.monotonic() - began) * 1e12)
                     # Who went while the devices were set has been attended to: nobody would end the tags for its sake.
                     until_s, first_ps = began_s, None
-                    for tags in () if watch.away else self.tagger.blocks(block_seconds):
+                    for tags in () if watch.away or self._ended.is_set() else self.tagger.blocks(block_seconds):
                         if shift_ps:
                             tags = TimeTags(tags.time_ps + shift_ps, tags.channel, tags.lost)
                         last_ps, began = (int(tags.time_ps[-1]), time.monotonic()) if len(tags) else (last_ps, began)

@@ -276,6 +276,24 @@ def test_the_light_goes_off_although_the_last_look_fails(link):
     assert rested
 
 
+@pytest.mark.parametrize("why", ["stop", "away"])
+def test_a_tagger_without_a_tag_keeps_no_session_waiting(link, why):
+    class Mute(simulated_tagger.SimulatedTagger):
+        def blocks(self, block_seconds):
+            begun.set()
+            assert self._stopped.wait(60)
+            yield from ()
+
+    begun, rested = threading.Event(), threading.Event()
+    live = LiveLink(link.choices, link.receiver, Mute(link), rest=rested.set)
+    over = threading.Thread(target=lambda: list(live.blocks(10.0, 0.01)), daemon=True)
+    over.start()
+    assert begun.wait(60)
+    live._gone("voa") if why == "away" else live.end_following()
+    over.join(30)
+    assert not over.is_alive() and rested.is_set()
+
+
 def test_a_session_ends_where_nobody_watches_any_more(link):
     live = LiveLink(link.choices, link.receiver, simulated_tagger.connect(link))
     watches = []
