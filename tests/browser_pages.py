@@ -160,3 +160,22 @@ def settled_rows(page, source):
         if (seen[name]?.n !== n) seen[name] = { n, since: now };
         return now - seen[name].since > 2000 }""", arg=source)
     return rows(page, source)
+
+
+def nameless(page):
+    """What can be reached inside widgets by keyboard and has no name in the browser's accessibility tree, as HTML."""
+    tools = page.context.new_cdp_session(page)
+    found = []
+    for node in tools.send("Accessibility.getFullAXTree")["nodes"]:
+        states = {p["name"]: p["value"].get("value") for p in node.get("properties", [])}
+        if node["ignored"] or not states.get("focusable") or node.get("name", {}).get("value"):
+            continue
+        thing = tools.send("DOM.resolveNode", {"backendNodeId": node["backendDOMNodeId"]})["object"]
+        words = tools.send("Runtime.callFunctionOn", {
+            "objectId": thing["objectId"], "returnByValue": True,
+            "functionDeclaration": """function () {
+                const ours = this.getRootNode().host || this.closest?.('.jupyter-widgets');
+                return ours ? this.outerHTML.slice(0, 200) : '' }"""})
+        found.append(words["result"]["value"])
+    tools.detach()
+    return [words for words in found if words and "jp-" not in words]

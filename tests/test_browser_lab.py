@@ -1,7 +1,7 @@
 """`qkdlab lab` in a real browser: the live session, from opening it to a key."""
 
 import pytest
-from browser_pages import rows, run_all, settled_rows, wait_for_rows
+from browser_pages import nameless, rows, run_all, settled_rows, wait_for_rows
 
 pytestmark = pytest.mark.browser
 
@@ -41,6 +41,28 @@ def test_live_session(lab, page):
     assert page.evaluate("() => Bokeh.documents.length") == 1, "figures of another source leave nothing behind"
 
 
+def test_by_keyboard_alone(lab, page):
+    run_all(page, lab.url("lab/live-session"))
+    page.wait_for_selector("[data-live=ready]")
+    assert nameless(page) == []
+    has_focus = "name => document.activeElement.matches(name + ':focus-visible')"
+    while not page.evaluate(has_focus, ".qk-start"):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_function(has_focus, arg=".qk-pause")     # Start cannot be pressed now: the focus is not lost
+    wait_for_rows(page, "qber", more_than=2)
+    page.keyboard.press("Tab")
+    assert page.evaluate(has_focus, ".qk-stop")
+    page.keyboard.press("Space")
+    page.wait_for_function("name => document.querySelector(name).disabled", arg=".qk-stop")
+    status_says(page, "Done")
+    while not page.evaluate(has_focus, ".qk-distance-km .noUi-handle"):
+        page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.activeElement.getAttribute('aria-valuetext') === '60.5'")
+    assert page.get_by_role("slider", name="distance (km)").count() == 1
+
+
 def test_tiles_in_the_launcher(lab, page):
     page.goto(lab.url("lab/live-session"))
     for tile, sign in (("Replay a recording", ".qk-drop"), ("Run the bench", ".qk-check:enabled")):
@@ -50,4 +72,5 @@ def test_tiles_in_the_launcher(lab, page):
         app = opened.value
         app.wait_for_selector(sign)
         assert not app.locator(".jp-CodeMirrorEditor, .cm-editor").count(), "no code in sight"
+        assert nameless(app) == []
         app.close()

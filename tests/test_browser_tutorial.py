@@ -2,7 +2,7 @@
 
 import nbformat
 import pytest
-from browser_pages import rows, run_all, wait_for_rows
+from browser_pages import nameless, rows, run_all, wait_for_rows
 
 pytestmark = pytest.mark.browser
 
@@ -49,6 +49,7 @@ def test_decoy_states(lab, page):
     wait_for_rows(page, "seen", more_than=2)
     decoy = """() => (window.Bokeh?.documents ?? []).map(d => d.get_model_by_name('seen')?.data.ratio[1]).find(x => x)"""
     assert page.evaluate(decoy) == 100
+    assert nameless(page) == []
     slider = page.locator(".qk-slider .noUi-handle").first
     slider.focus()
     slider.press("End")                        # Eve attacks every pulse

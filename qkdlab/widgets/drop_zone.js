@@ -3,6 +3,7 @@
 const CHUNK = 1 << 20;
 
 async function render({ model, el }) {
+  named();
   await hearing(model);
   const zone = document.createElement("label"), words = document.createElement("span"), input = document.createElement("input");
   zone.className = "qk-drop";

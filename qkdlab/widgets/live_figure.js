@@ -87,7 +87,19 @@ function apply(doc, queue) {
   for (const [id, values] of models) doc.get_model_by_id(id).setv(values);
 }
 
+// Plots have no keys of their own: the way by Tab leads past them, and a screen reader is told their titles.
+function titled(view) {
+  const plot = view.canvas_view?.events_el;
+  if (plot) {
+    plot.tabIndex = -1;
+    plot.setAttribute("role", "img");
+    plot.setAttribute("aria-label", view.model.title?.text ?? "plot");
+  }
+  for (const child of view.child_views ?? []) titled(child);
+}
+
 async function render({ model, el }) {
+  named();
   await hearing(model);
   let shown = null, fresh = false, queue = [], timer = 0, dark = isDark(), closed = false;
   let quickest = Infinity, complained = 0;
@@ -131,6 +143,7 @@ async function render({ model, el }) {
     el.append(place);
     const views = await B.embed.embed_item({ ...item, target_id: null }, place);
     shown = { views, place, doc: [...views][0].model.document };
+    for (const view of views) titled(view);
     forget(old);
     drain();
     el.dataset.live = "ready";                       // what the browser tests wait for

@@ -28,7 +28,7 @@ _STATIC = pathlib.Path(bokeh.__file__).parent / "server" / "static" / "js"
 def page_module(name):
     """The page's half of a widget: JavaScript of this folder, with what every such half needs before it."""
     folder = pathlib.Path(__file__).parent
-    return "".join((folder / part).read_text(encoding="utf-8") for part in ("hearing.js", name))
+    return "".join((folder / part).read_text(encoding="utf-8") for part in ("hearing.js", "names.js", name))
 
 
 class LiveFigure(anywidget.AnyWidget):

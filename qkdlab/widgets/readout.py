@@ -130,9 +130,9 @@ class Readout:
                          "&#9650; no key; the log says why", "key", "good" if bits else "alarm")
         block = self._block
         before = f" \u00b7 {amount(self._made)} made before" if self._made else ""
-        name = "Secret key if stopped now"
+        name = "Key if stopped now"             # short: a line more, and what is below would jump
         if block is None or block["key_length"] is None:
-            return _card(name, "\u2013", f"not enough detections yet{before}", "key")
+            return _card(name, "\u2013", f"too few detections{before}", "key")
         if block["key_length"]:
             rate = block["key_length"] / block["time_s"] if block["time_s"] and not before else None
             return _card(name, f"{amount(block['key_length'])} bits", f"{si(rate, 'bit/s')}" if rate else before[3:],

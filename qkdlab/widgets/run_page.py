@@ -168,7 +168,8 @@ class RunPage:
             path.write_text(text, encoding="utf-8")
         data = base64.b64encode(text.encode()).decode()
         name = html.escape(f"report-{run.folder.name}.html")
-        link = f'<a class="qk-link qk-report" download="{name}" href="data:text/html;base64,{data}">Download the report</a>'
+        link = (f'<a class="qk-link qk-report" tabindex="0" download="{name}" href="data:text/html;base64,{data}">'
+                "Download the report</a>")
         return (f"{link} (one file; your browser prints it to PDF). Also at {html.escape(str(path))}.")
 
     # ------------------------------------------------------------------------------------------------------ comparison
