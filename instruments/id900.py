@@ -207,7 +207,10 @@ class Id900(Instrument):
                 begun = None
             if recording.is_begun():
                 begun = begun or now
-                if now - begun > SILENCE_S:
+                awaited = recording.awaited()
+                if awaited and not self._stopped.is_set():
+                    self._refuse_silence(awaited, now - begun)
+                elif now - begun > SILENCE_S:
                     yield recording.take()
                     begun = None
 
@@ -217,6 +220,12 @@ class Id900(Instrument):
             if stream.is_broken() and n in self._ids and not self._stopped.is_set():
                 raise InstrumentDisconnected(f"the stream of input {n} broke: is DataLinkTarget still running?",
                                              device=self._target_address)
+
+    def _refuse_silence(self, inputs, silent_s):
+        """A computer that is busy may hold a stream up; one that lost a stretch has times that nobody knows any more."""
+        if silent_s > self.transport.timeout_s:
+            raise InstrumentDisconnected(f"nothing came from input {', '.join(map(str, inputs))} for {silent_s:.2g} s, while "
+                                         "others went on: the recording has to begin anew", device=self._target_address)
 
     def _with_losses(self, tags):
         errors = {n: int(self.ask(f"RAW{n}:ERRORS?")) for n in self._channels}

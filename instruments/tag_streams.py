@@ -8,6 +8,8 @@ from qkdlab.instruments.errors import GarbledReply
 
 __all__ = ["SubAcquisitions", "joined"]
 
+LIVELY = 30                      # tags in a stretch, after which a silent one is no chance: less than e^-30
+
 
 class SubAcquisitions:
     """Recordings in stretches whose times restart at 0 in each stretch, one stream of messages an input.
@@ -30,6 +32,7 @@ class SubAcquisitions:
         self._at = dict.fromkeys(self.channels, 0)       # the stretch that the stream of an input is in
         self._last = dict.fromkeys(self.channels, -1)    # the latest time seen there
         self._pieces = {}                                # (stretch, channel): arrays of times
+        self._tags = dict.fromkeys(self.channels, 0)     # of an input in the last stretch that was handed out
         self._done, self._undated, self._lost, self._rooms = set(), set(), 0, {}
 
     def add(self, channel, times):
@@ -49,7 +52,10 @@ class SubAcquisitions:
             self._at[channel] += 1
         for index, piece in enumerate(np.split(times, cuts) if len(cuts) else [times]):
             self._at[channel] += index > 0
-            self._pieces.setdefault((self._at[channel], channel), []).append(piece)
+            if self._at[channel] < self.stretch:         # that stretch was given away
+                self._lost += len(piece)
+            else:
+                self._pieces.setdefault((self._at[channel], channel), []).append(piece)
         self._last[channel] = int(times[-1])
 
     def is_past(self, channel):
@@ -63,6 +69,10 @@ class SubAcquisitions:
     def is_begun(self):
         """Whether any stream has: those behind it may have nothing more to say of this stretch."""
         return any(self._at[channel] > self.stretch for channel in self.channels)
+
+    def awaited(self):
+        """Inputs behind the others that must have more to say: they were far from silent in the stretch before."""
+        return [channel for channel in self.channels if not self.is_past(channel) and self._tags[channel] >= LIVELY]
 
     def is_over(self):
         """Whether every stream has ended and been handed out."""
@@ -83,9 +93,9 @@ class SubAcquisitions:
                 self._undated.add(channel)
         streams = []
         for channel in self.channels:
-            pieces = self._pieces.pop((self.stretch, channel), None)
+            pieces = self._pieces.pop((self.stretch, channel), ())
+            self._tags[channel] = n = sum(map(len, pieces))
             if pieces:
-                n = sum(map(len, pieces))
                 times = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, out=self._room(channel, n, np.int64))
                 streams.append((times, self._room((channel,), n, np.uint8, fill=channel)))
         times, channels = self._merged(streams)

@@ -9,7 +9,7 @@ import zmq
 from fake_devices import ZmqFake
 
 from qkdlab.errors import BadInput
-from qkdlab.instruments.errors import DeviceError
+from qkdlab.instruments.errors import DeviceError, InstrumentDisconnected
 from qkdlab.instruments.id900 import GAP_PS, connect
 
 WIDTH = 200_000_000_000
@@ -158,6 +158,16 @@ def test_a_silent_input_does_not_hold_up_the_others(made):
     assert first.time_ps.tolist() == [1, 2]
     tagger.stop()
     assert sum(len(b) for b in blocks) == 2
+
+
+def test_an_input_that_falls_silent_is_not_counted_as_lost_for_ever(made):
+    often = list(range(100))
+    _, tagger = made({1: [often, often, often], 2: [often]})
+    tagger.transport.timeout_s = 0.5
+    tagger.start()
+    with pytest.raises(InstrumentDisconnected, match="nothing came from input 2"):
+        for tags in tagger.blocks(0.2):
+            assert tags.lost == 0
 
 
 def test_streams_that_never_end_are_left(made):

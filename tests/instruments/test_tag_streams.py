@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from qkdlab.instruments.errors import GarbledReply
-from qkdlab.instruments.tag_streams import SubAcquisitions
+from qkdlab.instruments.tag_streams import LIVELY, SubAcquisitions
 
 PERIOD = 1000
 
@@ -58,3 +58,28 @@ def test_a_dark_input_holds_nothing_up_for_good():
 def test_times_beyond_63_bits():
     with pytest.raises(GarbledReply):
         SubAcquisitions((1,), PERIOD).add(1, np.array([2**63], np.uint64).tobytes())
+
+
+def test_an_input_that_clicked_often_is_awaited_and_one_that_hardly_did_is_not():
+    recording = SubAcquisitions((1, 2, 3), PERIOD)
+    often = np.concatenate([np.arange(LIVELY), np.arange(LIVELY), [0]])
+    recording.add(1, often.astype(np.uint64).tobytes())
+    recording.add(2, often[: 2 * LIVELY - 1].astype(np.uint64).tobytes())
+    recording.add(3, np.array([5, 4, 3], np.uint64).tobytes())
+    assert recording.awaited() == []                     # nothing is known of them in the first stretch
+    assert recording.is_complete() and len(recording.take()) == 2 * LIVELY + 1
+    assert recording.awaited() == [2] and not recording.is_complete()
+    recording.add(2, np.array([PERIOD, 0], np.uint64).tobytes())
+    assert recording.awaited() == [] and recording.take().lost == 0
+
+
+def test_what_comes_after_its_stretch_was_given_away_is_counted_and_not_kept():
+    recording = SubAcquisitions((1, 2), PERIOD)
+    recording.add(1, np.array([5, 3, 1], np.uint64).tobytes())
+    recording.add(2, np.array([4], np.uint64).tobytes())
+    assert len(recording.take()) == 2                    # input 2 is slow
+    recording.add(2, np.array([6, 7, 2, 1], np.uint64).tobytes())
+    late = recording.take()
+    assert late.time_ps.tolist() == [1002, 1003] and late.lost == 2
+    recording.end()
+    assert recording.take().time_ps.tolist() == [2001, 2001] and recording.is_over()
