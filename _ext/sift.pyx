@@ -1,41 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Keep entries and bits by their basis or by a mask; lists of slots as gaps of seven bits a byte."""
+"""Keep entries and bits by their basis; lists of slots as gaps of seven bits a byte."""
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-from words cimport popcount, pext
 
 cdef extern from "sift.h" nogil:
     Py_ssize_t select_entries "qkd_select"(const uint8_t* basis, uint8_t code, const int64_t* slot, const uint8_t* bit,
                                            const uint8_t* intensity, Py_ssize_t n, int64_t* slot_out, uint64_t* words,
                                            uint8_t* intensity_out, int* good)
-
-
-cdef void _compress(const uint64_t* words, const uint64_t* mask, Py_ssize_t n, uint64_t* out) noexcept nogil:
-    # out must be zeroed and hold one word more than the result needs.
-    cdef Py_ssize_t i, at = 0
-    cdef int have = 0, k
-    cdef uint64_t bits
-    for i in range(n):
-        bits = pext(words[i], mask[i])
-        k = popcount(mask[i])
-        out[at] |= bits << have
-        if have + k >= 64:
-            at += 1
-            out[at] = bits >> (64 - have) if have else 0
-        have = (have + k) & 63
-
-
-def compress(const uint64_t[::1] words, const uint64_t[::1] mask, uint64_t[::1] out):
-    """Gather the bits of `words` where `mask` is set into the low end of `out` (zeroed, one spare word)."""
-    cdef Py_ssize_t i, n = 0
-    with nogil:
-        for i in range(mask.shape[0]):
-            n += popcount(mask[i])
-    if mask.shape[0] != words.shape[0] or out.shape[0] <= n >> 6:
-        raise ValueError(f"{words.shape[0]} words of mask and room for {(n >> 6) + 1} are expected, got {mask.shape[0]} and "
-                         f"{out.shape[0]}")
-    if words.shape[0]:
-        with nogil:
-            _compress(&words[0], &mask[0], words.shape[0], &out[0])
 
 
 def select(const uint8_t[::1] basis, uint8_t code, const int64_t[::1] slot, const uint8_t[::1] bit,

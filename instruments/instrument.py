@@ -46,12 +46,12 @@ class Instrument:
     address = name = ""
     simulated = False
     transport = None
-    limits = own_limits = known = narrowed = None
+    limits = own_limits = known = written = narrowed = None
     _closed = False
 
     def __init__(self, address, *, session="", timeout_s=None, simulated=False, _line=None, **settings):
         self.address, self.name = address, f"{type(self).__name__} at {address}"
-        self.limits, self.own_limits, self.known, self.narrowed = {}, {}, {}, {}
+        self.limits, self.own_limits, self.known, self.written, self.narrowed = {}, {}, {}, {}, {}
         self.places = self._places(settings)
         for name in settings:
             self._parameter(name)

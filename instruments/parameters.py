@@ -47,13 +47,17 @@ class parameter:  # noqa: N801  (reads as a word of the declaration, like `prope
         Whether it belongs to the device's snapshot.
     moves_limits : bool
         Setting it changes the limits of others, which are asked again.
+    step : float
+        How far apart two readings of a setting may be that did not move, where that is much of its range.
+    holds : callable, optional
+        ``holds(device)`` tells whether it stays as it was set; absent: always. Some the device itself follows up.
     """
 
     def __init__(self, kind=float, *, help, get=None, set=None, unit="", low=None, high=None, choices=None, scale=1,
-                 parse=None, snapshot=True, moves_limits=False):
+                 parse=None, snapshot=True, moves_limits=False, step=0.0, holds=None):
         self.kind, self.help, self.unit, self.low, self.high, self.scale = kind, help, unit, low, high, scale
         self.get, self.set, self.parse, self.snapshot = get, set, parse, snapshot
-        self.moves_limits = moves_limits
+        self.moves_limits, self.step, self.holds = moves_limits, step, holds
         self.words = dict(choices) if isinstance(choices, dict) else None
         self.choices = None if choices is None or kind is bool else tuple(choices)
         self.name = ""
@@ -122,6 +126,7 @@ class parameter:  # noqa: N801  (reads as a word of the declaration, like `prope
         else:
             device.tell(self.set.format(value=self._wire(value), **device.places))
         device.known[self.name] = value, time.time()
+        device.written[self.name] = value, time.monotonic()
         if self.moves_limits:
             device.ask_limits()
 

@@ -29,7 +29,8 @@ class ThorlabsMbx(Instrument):
 
     bias_mode = parameter(str, get="MZM:MODE?", set="MZM:MODE: {value}", choices=MODES, help="what the bias is kept at")
     bias_v = parameter(get="MZM:VOLTAGE?", set=lambda box, volts: box.tell(f"MZM:HOLD:VOLTAGE: {1000 * volts:.0f}"),
-                       unit="V", low=-10, high=10, help="bias voltage (set for the manual mode)")
+                       unit="V", low=-10, high=10, holds=lambda box: box.bias_mode == "manual",
+                       help="bias voltage (set for the manual mode)")
     bias_locked = parameter(bool, get="MZM:SETPOINT?", help="the bias is where the mode wants it")
     ratio = parameter(get="MZM:HOLD:RATIO?", set="MZM:HOLD:RATIO: {value:.0f}", scale=100, low=2.5, high=100,
                       help="input to output power, for the ratio modes")

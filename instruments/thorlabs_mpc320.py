@@ -56,6 +56,7 @@ def _paddle(number):
     mask = 1 << number - 1                               # the third paddle is channel 4
     return parameter(get=lambda device: device.status(mask)[0] / COUNTS_PER_DEGREE,
                      set=lambda device, degrees: device.move(mask, degrees), unit="deg", low=0, high=170,
+                     step=1 / COUNTS_PER_DEGREE,
                      help=f"angle of paddle {number}, in steps of 0.124 deg; returns when it is there")
 
 

@@ -258,11 +258,22 @@ class Bench:
         return failed
 
     def dark(self):
-        """Safe state of what gives light or lets it through: the end of a session, or a pause."""
+        """Safe state of what gives light or lets it through, side by side: the end of a session, or a pause."""
+        def safe(device):
+            with contextlib.suppress(Exception):         # a fault of its driver
+                device.safe_state()
+
+        threads = []                                     # one that does not listen keeps no other light on
         for device in sorted(self.devices.values(), key=danger):
             if danger(device) < len(LIGHT):
-                with contextlib.suppress(Exception):     # a fault of its driver keeps no other light on
-                    device.safe_state()
+                thread = threading.Thread(target=safe, args=(device,), daemon=True)
+                try:
+                    thread.start()
+                    threads.append(thread)
+                except RuntimeError:                     # the process is about to end: no new threads
+                    safe(device)
+        for thread in threads:
+            thread.join()
 
     def close(self):
         """Safe state, then let all devices go. Safe to call twice."""
@@ -347,10 +358,10 @@ class Bench:
         tables = self.file.tables
         if archive is not None and pathlib.Path(archive).exists():
             raise BadInput("exists already", where=archive)
-        stored = tables["choices"].file
-        once = None if stored is None or self.simulated else PlayedOnce(self.file.path.parent / stored, self.name)
-
-        link = LiveLink(self.choices(), tables["receiver"], self.tagger, distill=tables["distill"], devices=self.devices,
+        stored, choices = tables["choices"].file, self.choices()
+        once = None if stored is None or self.simulated else PlayedOnce(self.file.path.parent / stored, self.name,
+                                                                        choices.symbols)
+        link = LiveLink(choices, tables["receiver"], self.tagger, distill=tables["distill"], devices=self.devices,
                         prepare=self.prepare, rest=self.dark, watch_s=tables["session"].watch_s, once=once,
                         record=None if archive is None else lambda: self._writer(archive, words),
                         finish=self._finish, standing=self._standing())

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-__all__ = ["Bits"]
+__all__ = ["Bits", "BitsDigest"]
 
 
 class Bits:
@@ -154,3 +154,29 @@ class Bits:
 
     def __repr__(self):
         return f"<Bits: {self.length} bits>"
+
+
+class BitsDigest:
+    """SHA-256 of bit strings one after the other, as of their concatenation, without keeping them.
+
+    Attributes
+    ----------
+    length : int
+        Bits so far.
+    """
+
+    def __init__(self):
+        self._hash, self._rest, self.length = hashlib.sha256(), Bits.from_bytes(b"", 0), 0
+
+    def add(self, bits):
+        """The next Bits."""
+        joined = Bits.concatenate((self._rest, bits))
+        whole = len(joined) // 8 * 8
+        self._hash.update(joined[:whole].to_bytes())
+        self._rest, self.length = joined[whole:], self.length + len(bits)
+
+    def hexdigest(self):
+        """What ``Bits.concatenate(all).sha256()`` would give."""
+        final = self._hash.copy()
+        final.update(self._rest.to_bytes())
+        return final.hexdigest()

@@ -12,6 +12,7 @@ from .watch import Watch, is_away
 
 __all__ = ["LiveLink", "Replay"]
 
+SLOWEST = 1e-4                   # a tagger's clock is no more off than that
 FINEST_SHARE = 0.005             # a stretch of a long replay is this share of what has passed: some thousand stretches a day
 
 
@@ -66,26 +67,42 @@ class LiveLink:
         self._standing, self._once = standing, once
         self.title = f"live link, {tagger.identity()}"
         self._watch_s, self._ended, self._writer, self._log = watch_s, threading.Event(), None, threading.Lock()
-        self.tell = lambda step, **values: None
+        self.tell, self._stopping = (lambda step, **values: None), None
         self.blocks_taken = self.pauses = 0
 
     def blocked(self):
         """Why the block that closes now gives no key: choices played before, or a device that moved; or None."""
         return next((why for one in (self._once, self._standing) if one is not None and (why := one.blocked())), None)
 
+    def block_closed(self):
+        """The block that was asked for is closed."""
+        if self._standing is not None:
+            self._standing.block_closed()
+
     def end_following(self):
-        """End the tags; from any thread."""
+        """End the tags; from any thread. The tagger is told beside it: one that sees no tag would never say another word."""
         self._ended.set()
+        self._stopping = threading.Thread(target=self._stop_tagger, name="qkdlab-stop", daemon=True)
+        self._stopping.start()
+
+    def _stop_tagger(self):
+        with contextlib.suppress(Exception):
+            self.tagger.stop()                           # who waits for its tags waits no longer
 
     def blocks(self, seconds, block_seconds):
         """Bob's tags for about `seconds` by the tagger's clock (pauses not counted), then the tagger is stopped."""
         self._ended.clear()
+        self._stopping = None
+        for one in (self._once, self._standing):         # a link may be given to several sessions
+            if one is not None:
+                one.renew()
         writer = None if self._record is None else self._record()
         with contextlib.ExitStack() as stack:
             if writer is not None:
                 stack.enter_context(_InOrder(writer))
                 self._writer = writer
                 stack.callback(self._forget_writer)
+            stack.callback(lambda: self._stopping and self._stopping.join())         # before another recording begins
             done_s, at_ps, stint = 0.0, None, 0
             for tags in self._tags(block_seconds):
                 if writer is not None:
@@ -120,9 +137,7 @@ class LiveLink:
         if self._rest is not None:
             with contextlib.suppress(Exception):         # whatever it was: the tagger is still to be stopped
                 self._rest()
-        if name == self._name:
-            with contextlib.suppress(Exception):
-                self.tagger.stop()                       # who waits for its tags waits no longer
+        self._stop_tagger()
 
     def _tags(self, block_seconds):
         """The tags of one stint after the other, on one axis of time."""
@@ -132,17 +147,24 @@ class LiveLink:
             while not self._ended.is_set():
                 returned = set(watch.away)
                 try:
-                    self._begin(returned)
+                    began_s = self._begin(returned)
                     watch.back(returned)
                     paused = paused and bool(watch.away)
                     if last_ps is not None:
                         shift_ps = last_ps + 1 + round((time.monotonic() - began) * 1e12)
                     # Who went while the devices were set has been attended to: nobody would end the tags for its sake.
-                    for tags in () if watch.away else self.tagger.blocks(block_seconds):
+                    until_s, first_ps = began_s, None
+                    for tags in () if watch.away or self._ended.is_set() else self.tagger.blocks(block_seconds):
                         if shift_ps:
                             tags = TimeTags(tags.time_ps + shift_ps, tags.channel, tags.lost)
                         last_ps, began = (int(tags.time_ps[-1]), time.monotonic()) if len(tags) else (last_ps, began)
                         yield tags
+                        if self._standing is not None:
+                            self._standing.handed_on(until_s)
+                        if len(tags):                    # by the tagger's clock: tags may wait for us, and it may be off
+                            first_ps = int(tags.time_ps[0]) if first_ps is None else first_ps
+                            until_s = min(time.monotonic(), began_s + (1 - SLOWEST) * 1e-12 * (last_ps - first_ps))
+                        watch.refuse_if_it_broke()
                         if watch.away or self._ended.is_set():
                             break
                 except InstrumentError as error:
@@ -150,9 +172,7 @@ class LiveLink:
                         raise
                     watch.report(_culprit(self._devices, error, self._name), error)
                 finally:
-                    if self._standing is not None and not watch.away:
-                        self._standing.end()
-                    self._halt()
+                    self._halt(watch.away)
                 if not watch.away or self._ended.is_set():
                     return
                 self.pauses += not paused
@@ -161,8 +181,9 @@ class LiveLink:
                     return
 
     def _begin(self, returned):
-        for name in returned if self._standing is not None else ():
-            if words := self._standing.look(name, returned=True):
+        """Returns when the tags began, by ``time.monotonic``."""
+        if self._standing is not None:
+            for name, words in self._standing.look_again().items():
                 self._told(name, "changed", words)
         if self._once is not None:
             self._once.play()
@@ -170,11 +191,19 @@ class LiveLink:
             self._prepare(returned)
         if self._standing is not None:
             self._standing.begin()
+        began_s = time.monotonic()
         self.tagger.start()
+        return began_s
 
-    def _halt(self):
-        """No light, no recording, as far as the devices still listen."""
-        for verb in (self._rest, self.tagger.stop):
+    def _last_look(self, away):
+        if self._standing is not None and away:
+            self._standing.leave(away)
+        elif self._standing is not None:
+            self._standing.end()
+
+    def _halt(self, away=()):
+        """No light, no recording, as far as the devices still listen; before that, where all are there, the last look."""
+        for verb in (lambda: self._last_look(list(away)), self._rest, self.tagger.stop):
             if verb is not None:
                 with contextlib.suppress(Exception):     # whatever it was: the other one is still to be done
                     verb()

@@ -18,7 +18,7 @@ import numpy as np
 
 from . import preamble
 from .accounting import block_bound, efficiency, expected_qber, no_key, only_sent
-from .bits import Bits
+from .bits import Bits, BitsDigest
 from .choices import LAST_SLOT, refuse_simulated
 from .datatypes import Bound, DecoyCounts, SecretKey
 from .draws import from_system, replayed
@@ -59,11 +59,12 @@ class BlockReport:
 class _Party:
     """What both parties do alike: keep the public counts, compute the bound, hold the key."""
 
-    def __init__(self, agreement, channel, draw, provenance):
+    def __init__(self, agreement, channel, draw, provenance, deliver=None):
         self.agreement, self.channel, self.provenance = agreement, channel, provenance
         # Other settings, other seeds: two keys distilled from one recording have nothing to do with each other.
         self.draw = lambda n_bytes, purpose: draw(n_bytes, f"{agreement.digest()} {purpose}")
-        self.keys = []
+        self.keys, self._digest = [], BitsDigest()
+        self._deliver = deliver or self.keys.append
         self.block = 0
         self._last_slot = -1
         self._clear()
@@ -115,12 +116,14 @@ class _Party:
         seed = Bits.from_bytes(message[8:], len(bits) + length - 1)
         public = self.agreement.digest().encode() + struct.pack("<Q", self.block) + message
         key_id = hashlib.sha256(public).hexdigest()[:16]
-        self.keys.append(SecretKey(amplify(bits, length, seed), key_id, dict(bound.epsilons), dict(self.provenance)))
+        key = SecretKey(amplify(bits, length, seed), key_id, dict(bound.epsilons), dict(self.provenance))
+        self._digest.add(key.bits)
+        self._deliver(key)
         return key_id
 
     def sha256(self):
         """Digest of all keys so far, one after the other; None where there is none."""
-        return Bits.concatenate(k.bits for k in self.keys).sha256() if self.keys else None
+        return self._digest.hexdigest() if self._digest.length else None
 
 
 class Alice(_Party):
@@ -137,10 +140,12 @@ class Alice(_Party):
         ``draw(n_bytes, purpose) -> bytes``: :func:`from_system` on a live link, :func:`replayed` for a recording.
     provenance : dict
         Goes into each key: whether it is simulated, the settings' digest, the recording.
+    deliver : callable, optional
+        ``deliver(key)`` takes each SecretKey as it is made; absent: it is appended to ``keys``.
     """
 
-    def __init__(self, choices, agreement, channel, draw=from_system, provenance=()):
-        super().__init__(agreement, channel, draw, dict(provenance))
+    def __init__(self, choices, agreement, channel, draw=from_system, provenance=(), deliver=None):
+        super().__init__(agreement, channel, draw, dict(provenance), deliver)
         refuse_simulated(choices, self.provenance.get("simulated", False))
         self._choices = choices
 
@@ -230,8 +235,8 @@ class Bob(_Party):
         Slots so far in which detectors of both bases clicked, for whoever hands him clicks to say; None: not known.
     """
 
-    def __init__(self, agreement, channel, draw=from_system, provenance=()):
-        super().__init__(agreement, channel, draw, dict(provenance))
+    def __init__(self, agreement, channel, draw=from_system, provenance=(), deliver=None):
+        super().__init__(agreement, channel, draw, dict(provenance), deliver)
         self._repeats_after, self._departure = 0, ""
         self.coincidences = None
         self._by_basis, self._covered = np.zeros(2, np.int64), 0         # clicks of all blocks, and slots they cover

@@ -12,8 +12,8 @@ class PlayedOnce:
     """The claim of one session on a file of stored choices. Bits sent twice are no key: whoever heard the first learns from
     the second.
 
-    The mark is named by the hash of the choices, so that another name of the file does not hide it; a copy in another
-    folder does.
+    The mark is named by the hash of the choices, so that another name of the file, or a link to it, does not hide it; a copy
+    in another folder does.
 
     Parameters
     ----------
@@ -21,10 +21,17 @@ class PlayedOnce:
         The file.
     who : str
         The session, for whoever comes later.
+    symbols : ndarray of uint8
+        The choices as they were read: the file may be another one by now.
     """
 
-    def __init__(self, path, who):
-        self._path, self._who, self._done, self._why = path, who, False, None
+    def __init__(self, path, who, symbols):
+        self._path, self._who, self._symbols = path, who, symbols
+        self.renew()
+
+    def renew(self):
+        """Another session: what the one before has claimed it cannot have."""
+        self._done, self._why = False, None
 
     def play(self):
         """The light goes on: the claim is made, at the first call."""
@@ -32,8 +39,8 @@ class PlayedOnce:
             return
         self._done = True
         try:
-            digest = hashlib.sha256(self._path.read_bytes()).hexdigest()
-            mark = self._path.with_name(f"{digest[:16]}.played")
+            digest = hashlib.sha256(self._symbols.tobytes()).hexdigest()
+            mark = self._path.resolve().with_name(f"{digest[:16]}.played")
             told = {"sha256": digest, "file": self._path.name, "session": self._who, "unix_time_s": time.time()}
             try:
                 with open(mark, "x") as file:

@@ -127,8 +127,10 @@ class Receiver:
                 self._announce(clicks)
             self._held = []
         self.bob.coincidences = self._synchroniser.coincidences
+        blocked = self._blocked()
+        getattr(self._source, "block_closed", lambda: None)()
         done = self.bob.distill(lambda rounds, leak_bits: tell("reconcile", block, rounds=rounds, leak_bits=leak_bits),
-                                self._blocked())
+                                blocked)
         for step, spent in done.seconds.items():
             self.seconds[step] += spent
         self.reports.append(done)

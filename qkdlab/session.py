@@ -22,6 +22,7 @@ error      message
 
 import threading
 import time
+from functools import partial
 
 from . import __version__, report
 from .accounting import Agreement
@@ -56,6 +57,9 @@ class Session:
         Each is asked when a block is closed; a text that it gives is the reason why the block gives no key. The
         source's and the choices' own ``blocked``, where they have it (see :mod:`qkdlab.live` and :mod:`qkdlab.randomness`),
         are always asked.
+    deliver : callable, optional
+        ``deliver(party, key)`` with ``"alice"`` or ``"bob"`` and the :class:`qkdlab.datatypes.SecretKey` of a block, on the
+        party's own thread. Who wants the key takes it here: the session itself keeps none, however long it runs.
 
     Raises
     ------
@@ -63,7 +67,7 @@ class Session:
         Where the source lacks what a key needs (a bare tag file has no record of what was sent).
     """
 
-    def __init__(self, source, distill=None, *, block_seconds=0.1, pace=None, blockers=()):
+    def __init__(self, source, distill=None, *, block_seconds=0.1, pace=None, blockers=(), deliver=None):
         for need, why in (("source", "the source's settings"), ("choices", "what the sender prepared")):
             if getattr(source, need, None) is None:
                 raise BadInput(f"holds detections only; a key needs {why} as well", where=getattr(source, "path", ""),
@@ -74,6 +78,7 @@ class Session:
         self.source = source
         self.distill = distill or getattr(source, "distill", None) or DistillSettings()
         self.report = None
+        self._deliver = deliver or (lambda party, key: None)
         self._block_seconds, self._pace = block_seconds, pace
         self._stop, self._go, self._done = threading.Event(), threading.Event(), threading.Event()
         self._go.set()
@@ -176,8 +181,8 @@ class Session:
         if hasattr(self.source, "tell"):                 # a live link has something to tell by itself
             self.source.tell = self._tell
         ends = LocalChannel.pair()
-        alice = Alice(self.source.choices, self.agreement, ends[0], draw, provenance)
-        bob = Bob(self.agreement, ends[1], draw, provenance)
+        alice = Alice(self.source.choices, self.agreement, ends[0], draw, provenance, partial(self._deliver, "alice"))
+        bob = Bob(self.agreement, ends[1], draw, provenance, partial(self._deliver, "bob"))
         helper = _Serving(alice)
         self._tell("start", title=_title(self.source), simulated=bool(self.source.simulated),
                    records=getattr(self.source, "info", {}).get("records"))

@@ -63,9 +63,9 @@ class Watch:
             self.away[name] = str(error)
             if new:
                 try:
+                    self._gone(name)                     # the light goes off whatever those who hear of it do
+                finally:
                     self._tell(name, "away", str(error))
-                finally:                                 # the light goes off whatever those who hear of it do
-                    self._gone(name)
 
     def wait_until_back(self, ended):
         """Wait until all that are away answer again; False where `ended` (an event) was set meanwhile.
@@ -73,13 +73,17 @@ class Watch:
         They are away until :meth:`back` is told: one that answers may still refuse to go on.
         """
         while not ended.wait(min(self._period_s, 1.0)):
-            if self._failure is not None:                # nobody watches any more: the session ends with it
-                raise self._failure
+            self.refuse_if_it_broke()
             with self._attending:
                 away = list(self.away)
             if all(self._error_of(name) is None for name in away):
                 return True
         return False
+
+    def refuse_if_it_broke(self):
+        """Raise what ended the watch: nobody watches any more, the session ends with it."""
+        if self._failure is not None:
+            raise self._failure
 
     def back(self, names):
         """These devices were set again, and go on."""

@@ -7,8 +7,6 @@ import socket
 import threading
 import urllib.parse
 
-LATE = object()                  # in a script: no answer
-
 
 class TcpFake:
     """Cuts what arrives into requests (at `end`, or every `size` bytes) and sends back ``answer(request)``.

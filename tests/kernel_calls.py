@@ -93,7 +93,6 @@ def calls(n, frame_tiles=25):
         "records.hydraharp_t3": records(True, dtime=True),
         "records.picoharp_t3": records(dtime=True),
         "records.encode_t2": records_encode,
-        "sift.compress": lambda m: (words(n // 64), room(n // 64, dtype=np.uint64), words(1)),
         "sift.select": lambda m: (small(n, 2), 1, room(n), small(n, 2), small(n, 3), room(n),
                                   room((n + 63) // 64, dtype=np.uint64), room(n, dtype=np.uint8)),
         "sift.encode_slots": lambda m: (np.arange(n) * 100, room(2 * n, dtype=np.uint8)),

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import h5py
@@ -121,6 +122,15 @@ def test_a_session_is_archived_with_snapshots_and_leaves_no_light(small, tmp_pat
     assert again["alice_key_sha256"] == report["alice_key_sha256"]
     for what in ("clicks", "errors"):                    # slots are shared out with a rounding to each announcement
         assert again["counts"][what] == report["counts"][what]
+
+
+def test_one_that_does_not_listen_keeps_no_other_light_on(small, monkeypatch):
+    with bench.open(small) as lab:
+        shutter, closed = threading.Event(), []
+        monkeypatch.setattr(type(lab["laser"]), "safe_state", lambda laser: closed.append(shutter.wait(30)))
+        monkeypatch.setattr(type(lab["attenuator"]), "safe_state", lambda voa: shutter.set())
+        lab.dark()
+        assert closed == [True]
 
 
 def test_an_error_in_the_session_leaves_no_light(small):

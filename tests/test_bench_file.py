@@ -7,7 +7,6 @@ import pytest
 from qkdlab import bench_file, instruments
 from qkdlab.errors import BadInput
 
-TAGGER = '[devices.tagger]\ndriver = "id900"\naddress = "zmq://127.0.0.1:5555"\n'
 VOA = '[devices.voa]\ndriver = "keysight_attenuator"\naddress = "tcp://127.0.0.1:5025"\n'
 
 

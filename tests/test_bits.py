@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qkdlab
-from qkdlab.bits import Bits
+from qkdlab.bits import Bits, BitsDigest
 
 SIZES = [0, 1, 7, 8, 9, 63, 64, 65, 127, 128, 129, 1000]
 bit_lists = st.lists(st.integers(0, 1), max_size=300)
@@ -142,3 +142,12 @@ def test_copies():
 
 def test_is_the_public_name():
     assert qkdlab.Bits is Bits
+
+
+def test_a_digest_of_pieces_is_that_of_the_whole():
+    digest, pieces = BitsDigest(), [Bits.from_numpy(some(n)) for n in (0, 1, 7, 8, 64, 65, 3, 1000, 0, 13)]
+    assert digest.hexdigest() == hashlib.sha256(b"").hexdigest()
+    for count, piece in enumerate(pieces, 1):
+        digest.add(piece)
+        whole = Bits.concatenate(pieces[:count])
+        assert digest.hexdigest() == whole.sha256() and digest.length == len(whole)

@@ -85,6 +85,14 @@ def test_same_recording_and_settings_give_the_same_key(recording, report):
     assert other["secret_bits"] < report["secret_bits"]
 
 
+def test_both_parties_deliver_the_keys_of_the_report(recording, report):
+    taken = {"alice": [], "bob": []}
+    again = Session(qkdlab.open(recording), deliver=lambda party, key: taken[party].append(key)).run()
+    for party, keys in taken.items():
+        assert sum(len(key.bits) for key in keys) == again["secret_bits"] > 0
+        assert Bits.concatenate(key.bits for key in keys).sha256() == report[f"{party}_key_sha256"]
+
+
 def test_two_processes_over_a_socket_make_the_same_key(recording, report):
     run = qkdlab.open(recording)
     agreement = Agreement(run.source, run.sync, run.receiver, run.distill)

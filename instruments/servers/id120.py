@@ -36,7 +36,6 @@ class ID120(ScpiDevice):
     def __init__(self, world, name, dead_time_unit_s=1e-6):
         super().__init__(world, name)
         self._head, self._unit_ps, self._integration_ms, self._counted = world.head, dead_time_unit_s * 1e12, 1000, (-1, 0)
-        self._capabilities = {}
         head, tree = self._head, self.tree
         self._setting("THRESHOLD:VOLTAGE", 0, 1_047_000, 500, lambda: head.threshold_v * 1e6,
                       lambda v: setattr(head, "threshold_v", v * 1e-6))

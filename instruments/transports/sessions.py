@@ -2,17 +2,21 @@
 
 import contextlib
 import hashlib
+import ipaddress
 import os
 import pathlib
+import re
 import socket
 import tempfile
 import threading
+import urllib.parse
 
 from qkdlab.instruments.errors import InstrumentInUse
 
 __all__ = ["Claim", "Held"]
 
 _held = {}                       # place: claim, within this process
+_PORTS = {"tcp": None, "zmq": None, "http": 80, "https": 443}
 _guard = threading.RLock()        # a signal's handler may come here while the same thread is here
 
 
@@ -26,17 +30,46 @@ def _folder():
 
 
 def _place(address):
-    """One text for every way to write an address: names of a host, links to a port, options."""
-    scheme, _, rest = str(address).partition("://")
-    rest = rest.partition("?")[0].rstrip("/")
-    if scheme == "serial":
-        return f"serial://{os.path.realpath(rest)}"
-    if scheme not in ("tcp", "zmq", "http", "https"):
-        return str(address)
-    host, colon, port = rest.lower().partition(":")
-    with contextlib.suppress(OSError, UnicodeError):     # no such host, or an IPv6 address in brackets: as it is written
+    """One text for every way to write an address: names of a host, protocols to one port, links to a port, options, what a
+    VISA resource may leave out."""
+    scheme, _, rest = str(address).rpartition("://")
+    resource = rest.partition("?")[0]
+    with contextlib.suppress(ValueError):                # not an address of that kind: as it is written
+        if scheme in _PORTS:
+            parts = urllib.parse.urlsplit(f"//{resource}")
+            return _port(parts.hostname, parts.port or _PORTS[scheme])
+        if scheme == "visa" or (not scheme and "::" in resource):
+            return _resource(resource)
+        if scheme in ("serial", "file") or resource.startswith("/"):
+            return f"file://{os.path.realpath(resource.rstrip('/'))}"
+    return str(address)
+
+
+def _port(host, port):
+    with contextlib.suppress(OSError, UnicodeError):     # no such host, or an IPv6 address: as it is written
         host = socket.gethostbyname(host)
-    return f"{scheme}://{host}{colon}{port}"
+    with contextlib.suppress(ValueError):
+        ip = ipaddress.ip_address(host)
+        host = "127.0.0.1" if ip.is_loopback else ip.compressed
+    return f"tcp://{host}:{port}"
+
+
+def _resource(resource):
+    """``USB::0x1313::0x804F::M1``, say, is ``USB0::4883::32847::M1::INSTR``; a socket or a serial port is what it is
+    without VISA."""
+    first, *parts = resource.split("::")
+    kind, board = re.fullmatch(r"([A-Za-z]*)(.*)", first).groups()
+    kind, parts = kind.upper(), [part.upper() for part in parts]
+    if kind == "ASRL" and board.startswith("/"):
+        return f"file://{os.path.realpath(board)}"
+    ending = parts.pop() if parts and parts[-1] in ("INSTR", "SOCKET", "RAW") else "INSTR"
+    if kind == "TCPIP" and ending == "SOCKET" and len(parts) == 2:
+        return _port(parts[0].lower(), int(parts[1]))
+    if kind == "TCPIP" and parts:
+        parts = [_port(parts[0].lower(), 0), *(parts[1:] or ["INST0"])]
+    if kind == "USB":
+        parts = [str(int(part, 0)) for part in parts[:2]] + parts[2:3] + [part for part in parts[3:] if part != "0"]
+    return "::".join((f"visa://{kind}{board or 0}", *parts, ending))
 
 
 class Claim:

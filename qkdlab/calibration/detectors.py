@@ -12,7 +12,7 @@ from .scan import made, positive, restored, silent
 __all__ = ["dark_counts", "detector_balance"]
 
 MOST_DARK_HZ = 1e4               # of a detector, by default: 1e-5 in a gate of 1 ns, as many as a link of 40 dB gives
-LEAST_BALANCE = 0.9              # weaker over stronger detector: the proofs assume equal ones (see qkdlab.parties)
+LEAST_BALANCE = 0.9              # weaker over stronger detector; the proofs assume equal ones (see postprocessing.balance)
 
 
 def dark_counts(count, shutter, *, seconds, repeats=1, closed=("shutter_open", False), dead_time_s=0.0,
@@ -85,7 +85,7 @@ def detector_balance(count, *, seconds, dark_hz=(0.0, 0.0, 0.0, 0.0), dark_uncer
         Corrected for by ``R / (1 - R t)``.
     least : float
         Limit of the weaker over the stronger, 0 to 1. Default: a bit that is 1 with 0.474 instead of 0.5; keys are given
-        up at 0.5 (``qkdlab.parties.LEAST_BALANCE``).
+        up at 0.5 (``qkdlab.postprocessing.balance.LEAST_BALANCE``).
     valid_for_s, progress
         As for :func:`dark_counts`.
 

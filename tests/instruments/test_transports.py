@@ -202,6 +202,11 @@ def test_another_process_is_refused_too_and_a_dead_one_holds_nothing():
 
 @pytest.mark.parametrize(("one", "other"), [
     ("tcp://127.0.0.1:5025", "tcp://LOCALHOST:5025"), ("tcp://127.0.0.1:5025", "tcp://127.0.0.1:5025/"),
+    ("tcp://127.0.0.1:5025", "zmq://127.0.0.1:05025"), ("tcp://127.0.0.1:5025", "tcp://[::1]:5025"),
+    ("tcp://10.0.0.1:5025", "visa://TCPIP::10.0.0.1::5025::socket?library=@py"), ("http://10.0.0.1:80/", "http://10.0.0.1"),
+    ("visa://USB0::0x1313::0x804F::M5025::INSTR", "visa://USB::4883::0x804f::m5025::0?library=@py"),
+    ("visa://TCPIP0::10.0.0.1::inst0::INSTR", "TCPIP::10.0.0.1::INSTR"), ("file:///dev/null", "/dev/null"),
+    ("visa://GPIB0::15::INSTR", "visa://gpib::15"), ("visa://ASRL/dev/null::INSTR", "serial:///dev/null?baud=9600"),
     ("serial:///dev/null?baud=115200", "serial:///dev/../dev/null")])
 def test_a_device_written_in_another_way_is_the_same_device(one, other):
     from qkdlab.instruments.transports import Claim
@@ -209,7 +214,7 @@ def test_a_device_written_in_another_way_is_the_same_device(one, other):
     first = Claim(one, "Anna")
     with pytest.raises(InstrumentInUse, match="Anna"):
         Claim(other)
-    Claim(one.replace("5025", "5026").replace("null", "zero")).release()
+    Claim(one.replace("5025", "5026").replace("null", "zero").replace("10.0.0.1", "10.0.0.2").replace("15", "16")).release()
     first.release()
     Claim(other).release()
 

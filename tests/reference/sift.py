@@ -1,14 +1,6 @@
 import numpy as np
 
 
-def compress(words, mask, out):
-    kept = np.unpackbits(words.view(np.uint8), bitorder="little")[
-        np.unpackbits(mask.view(np.uint8), bitorder="little") == 1
-    ]
-    packed = np.packbits(kept, bitorder="little")
-    out.view(np.uint8)[: len(packed)] = packed
-
-
 def select(basis, code, slot, bit, intensity, slot_out, words, intensity_out):
     kept = basis == code
     n = int(kept.sum())
