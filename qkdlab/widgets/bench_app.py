@@ -89,10 +89,11 @@ class BenchApp:
         self._start.disabled = self._check.disabled = busy
 
     def _build(self):
-        wide = ipywidgets.Layout(width="auto", min_width="300px", max_width="640px")
-        self._choice = ipywidgets.Dropdown(options=[(SHIPPED, NOTHING)], layout=wide, description="Bench:")
+        wide = ipywidgets.Layout(width="auto", min_width="340px", max_width="640px")
+        style = {"description_width": "initial"}
+        self._choice = ipywidgets.Dropdown(options=[(SHIPPED, NOTHING)], layout=wide, style=style, description="Bench:")
         self._choice.add_class("qk-choice")
-        self._length = ipywidgets.Dropdown(options=LENGTHS, layout=wide, description="Run for:")
+        self._length = ipywidgets.Dropdown(options=LENGTHS, layout=wide, style=style, description="Run for:")
         self._length.add_class("qk-length")
         self._devices = ipywidgets.HTML()
         self._devices.add_class("qk-devices")

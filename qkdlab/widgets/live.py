@@ -152,7 +152,8 @@ def key_length():
     def update(live, values):
         live.stream(source, ROWS, t=values["time_s"], signed=number(values["signed_length"]),
                     length=number(values["key_length"]), zero=0.0)
-        text = "" if values["key_length"] else "no key yet"
+        before = np.any(np.asarray(source.data["length"]) > 0)         # in an earlier block
+        text = "" if values["key_length"] else "no key of this block yet" if before else "no key yet"
         if note.text != text:
             live.set(note, text=text)
 

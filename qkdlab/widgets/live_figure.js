@@ -1,6 +1,6 @@
 // The page's half of LiveFigure: asks the kernel for BokehJS and for the document, then applies what streams in.
 
-const LATE_MS = 1000;
+const LATE_MS = 250, PATIENCE_MS = 500;                // a late page is one where Stop seems to do nothing
 let asked = 0;
 
 function ask(model, kind, more) {
@@ -111,7 +111,7 @@ async function render({ model, el }) {
   const complain = (sent) => {
     const now = Date.now(), taken = now - 1000 * sent;         // the two clocks may differ: compare with the quickest
     quickest = Math.min(quickest, taken);
-    if (taken - quickest < LATE_MS || now - complained < LATE_MS) return;
+    if (taken - quickest < LATE_MS || now - complained < PATIENCE_MS) return;
     complained = now;
     told(model, { kind: "behind" });
   };

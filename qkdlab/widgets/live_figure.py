@@ -58,6 +58,7 @@ class LiveFigure(anywidget.AnyWidget):
         self._period = self._shortest = 1 / fps
         self._before_frame = before_frame
         self._lock, self._wake, self._closing = threading.RLock(), threading.Event(), threading.Event()
+        self._hurry = threading.Event()
         self._pending = {}                     # (kind, model id) -> what the page has not been told yet, in order
         super().__init__(label=label)
         self.on_msg(self._answer)
@@ -100,9 +101,11 @@ class LiveFigure(anywidget.AnyWidget):
             self._pending.setdefault(("set", model.id), {}).update(properties)
         self._wake.set()
 
-    def touch(self):
-        """Ask for a frame, so that ``before_frame`` runs soon."""
+    def touch(self, now=False):
+        """Ask for a frame, so that ``before_frame`` runs soon; `now`: at once, as the answer to a button."""
         self._wake.set()
+        if now:
+            self._hurry.set()
 
     def flush(self):
         """Show now what would have come with the next frame."""
@@ -115,6 +118,7 @@ class LiveFigure(anywidget.AnyWidget):
         """End the frames and the widget. What is streamed later is not shown."""
         self._closing.set()
         self._wake.set()
+        self._hurry.set()
         super().close()
 
     # ----------------------------------------------------------------------------------------------------- to the page
@@ -140,8 +144,9 @@ class LiveFigure(anywidget.AnyWidget):
             if self._closing.is_set():
                 return
             self.flush()
-            self._closing.wait(self._period)
-            self._period = max(0.95 * self._period, self._shortest)
+            self._hurry.wait(self._period)
+            self._hurry.clear()
+            self._period = max(0.98 * self._period, self._shortest)     # slower than complaints double it
 
     def _send_pending(self):
         ops, buffers = [], []

@@ -55,6 +55,7 @@ class Logbook:
 
     def write(self, text, level="plain"):
         """Add one line; level is "plain", "good" or "warning". What the last line says already is no news."""
+        text = re.sub(r"(?<=\d),(?=\d{3})", "\u2009", text)       # the reasons of a proof write 1,234
         if not self._entries or self._entries[-1][1:] != (level, text):
             self._entries.append((time.strftime("%H:%M:%S"), level, text))
 

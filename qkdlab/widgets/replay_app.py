@@ -101,8 +101,8 @@ class ReplayApp:
         self._start_all.disabled = busy
 
     def _build(self):
-        self._choice = ipywidgets.Dropdown(options=[("", NOTHING)], layout=ipywidgets.Layout(
-            width="auto", min_width="340px", max_width="640px"), description="Recording:")
+        self._choice = ipywidgets.Dropdown(options=[("", NOTHING)], description="Recording:", style={
+            "description_width": "initial"}, layout=ipywidgets.Layout(width="auto", min_width="340px", max_width="640px"))
         self._choice.add_class("qk-choice")
         self._choice.observe(lambda change: self._describe(), "value")
         again = button("Look again", "refresh", "List the folder anew", "qk-again", self.refresh)

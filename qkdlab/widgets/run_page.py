@@ -238,7 +238,8 @@ class RunPage:
         self.stop_button = button("Stop", "stop", "End this run; what was collected becomes key if it is enough",
                                   "qk-stop", self.stop)
         self._progress = ipywidgets.FloatProgress(0, min=0, max=1, layout=ipywidgets.Layout(width="auto", flex="1 1 auto"))
-        self._earlier = ipywidgets.Dropdown(options=[("choose a run", NOTHING)], layout=wide, description="Look at:")
+        self._earlier = ipywidgets.Dropdown(options=[("choose a run", NOTHING)], layout=wide, description="Look at:",
+                                            style={"description_width": "initial"})
         self._earlier.add_class("qk-earlier")
         self._earlier.observe(lambda change: self._open_earlier(change["new"]), "value")
         self._beside = ipywidgets.Dropdown(options=[("nothing", NOTHING)], layout=wide, description="Compare with:",

@@ -88,14 +88,14 @@ class Workbench:
             self.session.start(self._seconds)
         except (ValueError, RuntimeError, OSError) as error:
             self._refuse(f"Cannot start: {error}")
-        self._figure.touch()
+        self._figure.touch(now=True)
 
     def stop(self):
         """End the run soon; what was collected is distilled if it is enough. Returns at once."""
         if self._readout.state in ("running", "paused"):
             self._readout.state = "stopping"
             self.session.stop()
-            self._figure.touch()
+            self._figure.touch(now=True)
 
     def pause(self):
         """Hold the run, or go on with it."""
@@ -105,7 +105,7 @@ class Workbench:
         elif state == "paused":
             self.session.resume()
         self._readout.state = {"running": "paused", "paused": "running"}.get(state, state)
-        self._figure.touch()
+        self._figure.touch(now=True)
 
     def wait(self, timeout=None):
         """Block until the run has ended. Returns whether it has. For scripts: in a notebook it holds up the buttons."""
@@ -257,7 +257,7 @@ class Workbench:
             self._logbook.take(event)
             self.history.take(event)
         feed(self._figure, self._plots, event)
-        self._figure.touch()
+        self._figure.touch(now=event.step in ("start", "block") and len(self.history.rows) < 2)     # the first point
 
     # -------------------------------------------------------------------------------------------------------- the page
 

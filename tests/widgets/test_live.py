@@ -63,6 +63,8 @@ def test_key_length_shows_how_far_the_first_key_is():
     assert columns["signed"][-1] == -250 and columns["length"][-1] == 0 and note.text == "no key yet"
     show(plot, ("block", BLOCK | {"key_length": 10, "signed_length": 10.4}))
     assert note.text == ""
+    show(plot, ("block", BLOCK | {"key_length": 10, "signed_length": 10.4}), ("block", BLOCK))
+    assert note.text == "no key of this block yet"
 
 
 def test_bounds_are_shares():

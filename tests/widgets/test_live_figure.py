@@ -134,13 +134,22 @@ def test_wrong_columns_are_refused_and_not_sent(live, columns):
     assert not live.sent
 
 
+def test_the_answer_to_a_button_does_not_wait_for_the_next_frame():
+    frames = threading.Semaphore(0)
+    live = LiveFigure(figure(x_range=Range1d(0, 1)), fps=0.001, before_frame=frames.release)
+    for _ in range(2):                         # the second one would come after a quarter of an hour
+        live.touch(now=True)
+        assert frames.acquire(timeout=60)
+    live.close()
+
+
 def test_a_page_that_cannot_follow_gets_fewer_frames():
     plot = figure(x_range=Range1d(0, 1))
     live = LiveFigure(plot, fps=1000)
     for _ in range(12):
         live._answer(live, {"kind": "behind"}, [])
     assert live._period > 0.5, "it slows down as long as the page complains"
-    live._period = 0.1
+    live._period = 0.005
     for _ in range(200):
         live.touch()
         if live._period == live._shortest:

@@ -79,7 +79,8 @@ def spectrum(recording, search_ppm=10.0):
         found = pulse_rate(tags.time_ps[:stop], nominal_hz, search_ppm, detector[:stop])
         if found is None:
             return f"{stop:,} tags: no rate stands out of the noise yet. Listen for longer."
-        return (f"{stop:,} tags in {milliseconds:g} ms: the library finds <b>{1e6 * (found.rate_hz / nominal_hz - 1):+.3f} "
+        offset = f"{1e6 * (found.rate_hz / nominal_hz - 1):+.3f}".replace("-", "\u2212")
+        return (f"{stop:,} tags in {milliseconds:g} ms: the library finds <b>{offset} "
                 f"\u00b1 {1e6 * found.rate_error_hz / nominal_hz:.3f} ppm</b> from {nominal_hz * 1e-6:g} MHz.")
 
     return panel(draw, live, slider("listening time (ms)", 1.0, 0.2, 20.0, 0.2))
