@@ -224,7 +224,7 @@ class Id900(Instrument):
     def _refuse_silence(self, inputs, silent_s):
         """A computer that is busy may hold a stream up; one that lost a stretch has times that nobody knows any more."""
         if silent_s > self.transport.timeout_s:
-            raise InstrumentDisconnected(f"nothing came from input {', '.join(map(str, inputs))} for {silent_s:.2g} s, while "
+            raise InstrumentDisconnected(f"nothing came from input {', '.join(map(str, inputs))} for {silent_s:.2g} s while "
                                          "others went on: the recording has to begin anew", device=self._target_address)
 
     def _with_losses(self, tags):
