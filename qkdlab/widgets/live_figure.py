@@ -58,7 +58,7 @@ class LiveFigure(anywidget.AnyWidget):
         self._period = self._shortest = 1 / fps
         self._before_frame = before_frame
         self._lock, self._wake, self._closing = threading.RLock(), threading.Event(), threading.Event()
-        self._hurry = threading.Event()
+        self._hurry, self._closed = threading.Event(), False
         self._pending = {}                     # (kind, model id) -> what the page has not been told yet, in order
         super().__init__(label=label)
         self.on_msg(self._answer)
@@ -119,7 +119,9 @@ class LiveFigure(anywidget.AnyWidget):
         self._closing.set()
         self._wake.set()
         self._hurry.set()
-        super().close()
+        with self._lock:                       # nothing more is said to a page that was told of the end
+            self._closed = True
+            super().close()
 
     # ----------------------------------------------------------------------------------------------------- to the page
 
@@ -161,7 +163,7 @@ class LiveFigure(anywidget.AnyWidget):
                 rows = np.concatenate([part[name] for part in parts])
                 buffers.append(np.ascontiguousarray(rows[-rollover:] if rollover else rows).data)
         self._pending.clear()
-        if ops:
+        if ops and not self._closed:
             self.send({"kind": "ops", "ops": ops, "sent": time.time()}, buffers)
 
 

@@ -126,6 +126,13 @@ def test_frames_come_by_themselves_and_end_with_close():
     live.flush()
 
 
+def test_nothing_is_said_to_a_page_after_the_end(live):
+    live.stream(live.source, **{name: [1.0] for name in live.source.data})
+    live.close()
+    live.flush()
+    assert not live.sent
+
+
 @pytest.mark.parametrize("columns", [{"t": "text"}, {"t": [1], "z": [1]}, {"t": [1]}])
 def test_wrong_columns_are_refused_and_not_sent(live, columns):
     with pytest.raises(ValueError):
