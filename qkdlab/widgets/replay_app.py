@@ -1,5 +1,6 @@
 """The technician's page: choose a recording, press one button, read the verdict."""
 
+import importlib.resources
 import os
 import pathlib
 import time
@@ -13,6 +14,8 @@ from .recordings import described, found
 from .run_page import NOTHING, PAGE_STYLE, RunPage, button, heading, offer, paragraphs, row
 
 __all__ = ["ReplayApp"]
+
+DEMO = pathlib.Path(str(importlib.resources.files("qkdlab.datasets") / "demo")).resolve()
 
 
 class ReplayApp:
@@ -45,7 +48,7 @@ class ReplayApp:
 
     def start_all(self):
         """Make a key of every recording in the list, one after another. Returns at once."""
-        paths = [path for _, path in self._choice.options if path and described(path)[1]]
+        paths = [path for _, path in self._choice.options if path and path != DEMO and described(path)[1]]
         self.page.begin(lambda: [detached.prepare(path, self.runs_folder) for path in paths])
 
     def stop(self):
@@ -69,7 +72,8 @@ class ReplayApp:
         dropped = [p for p in drops if (p / "run.toml").is_file()]
         paths = [*found(self.folder), *dropped, *found(*(p for p in drops if p not in dropped))]
         names = [(_title(p), p) for p in paths]
-        offer(self._choice, names or [("no recording in this folder: drop one below", NOTHING)],
+        offer(self._choice, names or [("no recording in this folder: drop one below", NOTHING),
+                                      ("to see how it goes: the recording that comes with qkdlab", DEMO)],
               choose or self._choice.value)
         self._describe()
 

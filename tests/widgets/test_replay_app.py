@@ -104,4 +104,10 @@ def test_an_empty_folder(tmp_path):
     app.start()
     app.start_all()
     assert not detached.runs(app.runs_folder)
+    app._choice.value = app._choice.options[1][1]        # what comes with qkdlab, to see how it goes
+    assert not app._start.disabled and "100 million pulses" in app._what.value
+    app.start()
+    wait_for(lambda: "qk-report" in app.page._download.value)
+    app.refresh()
+    assert "gives a secret key" in app.page._verdict.value and app._choice.value.name == "demo"
     app.close()
