@@ -25,6 +25,8 @@ __all__ = ["Id900", "connect"]
 
 GAP_PS = 100_000                 # dead between two stretches; the box needs 40 ns
 SILENCE_S = 0.25                 # after which a stream that is behind the others has nothing more to say of a stretch
+SERVICE_S = 5.0                  # the service opens sockets: on a busy computer seconds. A stream whose number is lost with
+                                 # the answer is never ended, and its port is taken for good
 FLUSH_S = 2.0                    # how long after the end of a recording its last tags may come
 
 
@@ -130,7 +132,7 @@ class Id900(Instrument):
                 port = self.places["stream_port"] + n
                 self._streams[n] = PairStream(host, port)
                 self._ids[n] = self._ask_target(f"start-stream --address {scheme_host_port(self.address)[1]} --channel {n}"
-                                                f" --stream-port {port}")["id"]
+                                                f" --stream-port {port}", max(SERVICE_S, self.transport.timeout_s))["id"]
                 self._unstopped.append(self._ids[n])
                 self.tell(f"RAW{n}:SEND ON")
             self._errors = dict.fromkeys(self._channels, 0)
@@ -261,8 +263,8 @@ class Id900(Instrument):
             self._target.close()
             self._target = self._recording = None
 
-    def _ask_target(self, text):
-        reply = self._target.query(text)
+    def _ask_target(self, text, timeout_s=None):
+        reply = self._target.query(text, timeout_s=timeout_s)
         try:
             answer = json.loads(reply)
         except ValueError:

@@ -142,7 +142,7 @@ class LiveLink:
     def _tags(self, block_seconds):
         """The tags of one stint after the other, on one axis of time."""
         watch = Watch(self._devices, self._told, self._watch_s, self._gone, self._standing and self._standing.look)
-        shift_ps, last_ps, began, paused = 0, None, time.monotonic(), False
+        shift_ps, last_ps, began, paused, refused = 0, None, time.monotonic(), False, None
         with watch:
             while not self._ended.is_set():
                 returned = set(watch.away)
@@ -168,9 +168,13 @@ class LiveLink:
                         if watch.away or self._ended.is_set():
                             break
                 except InstrumentError as error:
-                    if not is_away(error) and not watch.away:            # who has just come back may need some time
-                        raise
-                    watch.report(_culprit(self._devices, error, self._name), error)
+                    name = _culprit(self._devices, error, self._name)
+                    if not is_away(error):
+                        if not watch.away:
+                            raise
+                        if str(error) != refused:        # who has just come back may need some time; or somebody's help
+                            self._told(name, "away", refused := str(error))
+                    watch.report(name, error)
                 finally:
                     self._halt(watch.away)
                 if not watch.away or self._ended.is_set():

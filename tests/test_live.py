@@ -141,6 +141,17 @@ def test_the_service_between_box_and_session_may_die_and_be_started_anew(tmp_pat
         assert run.told() == 2 * [("tagger", "away"), ("tagger", "back")] and run.link.pauses == 2
 
 
+def test_a_service_that_opens_its_streams_slowly_loses_none(tmp_path):
+    """A stream whose number is lost with the answer would keep its port, and no recording could begin any more."""
+    with running(tmp_path) as run:
+        service = run.lab.simulation.device("tagger").link
+        service.fault("delay", 1, seconds=1.5)           # longer than the devices' own time limit
+        run.session.start(3600.0)
+        run.until(lambda: run.link.blocks_taken >= 2)
+        run.end()
+        assert not run.told()
+
+
 def test_a_tagger_of_a_vendors_library_vanishes_and_is_found_again(tmp_path):
     text = SMALL.replace('"id900"', '"swabian"').replace("zmq://127.0.0.1:3", "swabian://").replace(
         "settings = { stretch_s = 0.2 }", "settings = { threshold_1_v = 0.3 }")
