@@ -10,6 +10,17 @@ def status_says(page, words):
     page.wait_for_function("words => document.querySelector('.qk-status')?.textContent.includes(words)", arg=words)
 
 
+HAS_FOCUS = "name => document.activeElement.matches(name + ':focus-visible')"
+
+
+def tab_to(page, name):
+    for _ in range(300):
+        if page.evaluate(HAS_FOCUS, name):
+            return
+        page.keyboard.press("Tab")
+    pytest.fail(f"{name} is not reached by Tab")
+
+
 def test_live_session(lab, page):
     run_all(page, lab.url("lab/live-session"))
     page.wait_for_selector("[data-live=ready]")
@@ -18,8 +29,8 @@ def test_live_session(lab, page):
     wait_for_rows(page, "key_length", more_than=8)
     page.locator(".qk-stop").click()
     status_says(page, "Done")
-    assert "equal on both sides" in page.locator(".qk-card-key").inner_text()
-    assert "sha256" in page.locator(".qk-log").inner_text()
+    page.wait_for_function("() => document.querySelector('.qk-card-key').textContent.includes('equal on both sides')")
+    page.wait_for_function("() => document.querySelector('.qk-log').textContent.includes('sha256')")
     shown = settled_rows(page, "qber")
     page.wait_for_timeout(300)
     assert rows(page, "qber") == shown, "nothing moves after Stop"
@@ -37,7 +48,7 @@ def test_live_session(lab, page):
     status_says(page, "Ready")
     page.locator(".qk-start").click()
     status_says(page, "Done")
-    assert rows(page, "qber") > 4
+    wait_for_rows(page, "qber", more_than=4)
     assert page.evaluate("() => Bokeh.documents.length") == 1, "figures of another source leave nothing behind"
 
 
@@ -45,19 +56,15 @@ def test_by_keyboard_alone(lab, page):
     run_all(page, lab.url("lab/live-session"))
     page.wait_for_selector("[data-live=ready]")
     assert nameless(page) == []
-    has_focus = "name => document.activeElement.matches(name + ':focus-visible')"
-    while not page.evaluate(has_focus, ".qk-start"):
-        page.keyboard.press("Tab")
+    tab_to(page, ".qk-start")
     page.keyboard.press("Enter")
-    page.wait_for_function(has_focus, arg=".qk-pause")     # Start cannot be pressed now: the focus is not lost
+    page.wait_for_function(HAS_FOCUS, arg=".qk-pause")     # Start cannot be pressed now: the focus is not lost
     wait_for_rows(page, "qber", more_than=2)
-    page.keyboard.press("Tab")
-    assert page.evaluate(has_focus, ".qk-stop")
+    tab_to(page, ".qk-stop")
     page.keyboard.press("Space")
     page.wait_for_function("name => document.querySelector(name).disabled", arg=".qk-stop")
     status_says(page, "Done")
-    while not page.evaluate(has_focus, ".qk-distance-km .noUi-handle"):
-        page.keyboard.press("Tab")
+    tab_to(page, ".qk-distance-km .noUi-handle")
     page.keyboard.press("ArrowRight")
     page.wait_for_function("() => document.activeElement.getAttribute('aria-valuetext') === '60.5'")
     assert page.get_by_role("slider", name="distance (km)").count() == 1
