@@ -179,3 +179,15 @@ def nameless(page):
         found.append(words["result"]["value"])
     tools.detach()
     return [words for words in found if words and "jp-" not in words]
+
+
+HAS_FOCUS = "name => document.activeElement.matches(name + ':focus-visible')"
+
+
+def tab_to(page, name):
+    """Press Tab until an element of the page has the focus, with a ring to be seen."""
+    for _ in range(300):
+        if page.evaluate(HAS_FOCUS, name):
+            return
+        page.keyboard.press("Tab")
+    pytest.fail(f"{name} is not reached by Tab")

@@ -6,7 +6,7 @@ import sys
 from importlib.resources import files
 
 import pytest
-from browser_pages import ROOT
+from browser_pages import ROOT, tab_to
 
 pytestmark = pytest.mark.browser
 DEMO = files("qkdlab.datasets") / "demo"
@@ -52,8 +52,7 @@ def test_from_dropped_files_to_a_report(address, page, tmp_path):
     says(page, ".verdict", "gives a secret key")
     page.wait_for_selector(".qk-report")
     page.locator(".qk-start").focus()
-    while not page.evaluate("() => document.activeElement.matches('.qk-report:focus-visible')"):
-        page.keyboard.press("Tab")
+    tab_to(page, ".qk-report")
     with page.expect_download() as download:
         page.keyboard.press("Enter")
     assert "gives a secret key" in download.value.path().read_text()

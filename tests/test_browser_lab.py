@@ -1,24 +1,13 @@
 """`qkdlab lab` in a real browser: the live session, from opening it to a key."""
 
 import pytest
-from browser_pages import nameless, rows, run_all, settled_rows, wait_for_rows
+from browser_pages import HAS_FOCUS, nameless, rows, run_all, settled_rows, tab_to, wait_for_rows
 
 pytestmark = pytest.mark.browser
 
 
 def status_says(page, words):
     page.wait_for_function("words => document.querySelector('.qk-status')?.textContent.includes(words)", arg=words)
-
-
-HAS_FOCUS = "name => document.activeElement.matches(name + ':focus-visible')"
-
-
-def tab_to(page, name):
-    for _ in range(300):
-        if page.evaluate(HAS_FOCUS, name):
-            return
-        page.keyboard.press("Tab")
-    pytest.fail(f"{name} is not reached by Tab")
 
 
 def test_live_session(lab, page):
