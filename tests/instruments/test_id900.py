@@ -88,7 +88,7 @@ def made():
         base = free_ports()
         controller = Controller(stretches, base, **options)
         opened.append(controller)
-        tagger = connect(controller.control.address, channels=channels, stream_port=base,
+        tagger = connect(controller.control.address, channels=channels, stream_port=base, timeout_s=20,
                          target=controller.target.address)
         opened.append(tagger)
         return controller, tagger
