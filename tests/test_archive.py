@@ -209,7 +209,8 @@ def test_several_analysed_runs_are_drawn(recorded, capsys, tmp_path):
     assert printed(capsys, "runs", "analyse", "--all", recorded, "--plot", tmp_path / "no" / "x.svg")[0] == 2
 
 
-def test_tags_alone_give_a_reason_and_the_others_a_key(recorded, tmp_path, capsys):
+def test_tags_alone_give_a_reason_and_the_others_a_key(recorded, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)                          # the picture comes to where one is
     tiny(tmp_path / "tags.h5")
     (tmp_path / "1.h5").write_bytes((recorded / "1.h5").read_bytes())
     code, out, err = printed(capsys, "runs", "analyse", "--all", tmp_path, "--json")
