@@ -8,6 +8,7 @@ import numpy as np
 
 from .datatypes import TimeTags
 from .instruments.errors import InstrumentError
+from .standing import Standing
 from .watch import Watch, is_away
 
 __all__ = ["LiveLink", "Replay"]
@@ -64,7 +65,7 @@ class LiveLink:
         self._devices = devices or {"tagger": tagger}
         self._name = next((name for name, device in self._devices.items() if device is tagger), "tagger")
         self._prepare, self._rest, self._record, self._finish = prepare, rest, record, finish
-        self._standing, self._once = standing, once
+        self._standing, self._once = standing or Standing({}, {}), once
         self.title = f"live link, {tagger.identity()}"
         self._watch_s, self._ended, self._writer, self._log = watch_s, threading.Event(), None, threading.Lock()
         self.tell, self._stopping = (lambda step, **values: None), None
@@ -76,8 +77,7 @@ class LiveLink:
 
     def block_closed(self):
         """The block that was asked for is closed."""
-        if self._standing is not None:
-            self._standing.block_closed()
+        self._standing.block_closed()
 
     def end_following(self):
         """End the tags; from any thread. The tagger is told beside it: one that sees no tag would never say another word."""
@@ -132,8 +132,7 @@ class LiveLink:
 
     def _gone(self, name):
         """On the watch's thread: no light for nobody."""
-        if self._standing is not None:
-            self._standing.leave([name])
+        self._standing.leave([name])
         if self._rest is not None:
             with contextlib.suppress(Exception):         # whatever it was: the tagger is still to be stopped
                 self._rest()
@@ -141,7 +140,7 @@ class LiveLink:
 
     def _tags(self, block_seconds):
         """The tags of one stint after the other, on one axis of time."""
-        watch = Watch(self._devices, self._told, self._watch_s, self._gone, self._standing and self._standing.look)
+        watch = Watch(self._devices, self._told, self._watch_s, self._gone, self._standing.look)
         shift_ps, last_ps, began, paused, refused = 0, None, time.monotonic(), False, None
         with watch:
             while not self._ended.is_set():
@@ -159,8 +158,7 @@ class LiveLink:
                             tags = TimeTags(tags.time_ps + shift_ps, tags.channel, tags.lost)
                         last_ps, began = (int(tags.time_ps[-1]), time.monotonic()) if len(tags) else (last_ps, began)
                         yield tags
-                        if self._standing is not None:
-                            self._standing.handed_on(until_s)
+                        self._standing.handed_on(until_s)
                         if len(tags):                    # by the tagger's clock: tags may wait for us, and it may be off
                             first_ps = int(tags.time_ps[0]) if first_ps is None else first_ps
                             until_s = min(time.monotonic(), began_s + (1 - SLOWEST) * 1e-12 * (last_ps - first_ps))
@@ -186,23 +184,21 @@ class LiveLink:
 
     def _begin(self, returned):
         """Returns when the tags began, by ``time.monotonic``."""
-        if self._standing is not None:
-            for name, words in self._standing.look_again().items():
-                self._told(name, "changed", words)
+        for name, words in self._standing.look_again().items():
+            self._told(name, "changed", words)
         if self._once is not None:
             self._once.play()
         if self._prepare is not None:
             self._prepare(returned)
-        if self._standing is not None:
-            self._standing.begin()
+        self._standing.begin()
         began_s = time.monotonic()
         self.tagger.start()
         return began_s
 
     def _last_look(self, away):
-        if self._standing is not None and away:
+        if away:
             self._standing.leave(away)
-        elif self._standing is not None:
+        else:
             self._standing.end()
 
     def _halt(self, away=()):

@@ -32,10 +32,10 @@ class Standing:
     """
 
     def __init__(self, devices, names):
-        self._read = {}
+        self._devices, self._read = devices, {}
         for device, settings in names.items():
             declared = devices[device].parameters()
-            self._read[device] = [(devices[device], declared[name]) for name in settings if declared[name].get is not None]
+            self._read[device] = [declared[name] for name in settings if declared[name].get is not None]
         self._lock = threading.Lock()
         self.renew()
 
@@ -52,7 +52,7 @@ class Standing:
         found = {name: self._values(name, patient=True) for name in self._read}
         with self._lock:
             if not self._as_set:
-                self._read = {name: [(device, d) for device, d in declared if found[name][d.name] is not MUTE]
+                self._read = {name: [d for d in declared if found[name][d.name] is not MUTE]
                               for name, declared in self._read.items()}
                 self._as_set = found
             self._holds, self._ended = True, False
@@ -177,10 +177,10 @@ class Standing:
             self._moved[name] = self._moved[name][0], time.monotonic(), False
 
     def _difference(self, name, now, later=False):
-        before, words = self._as_set[name], []
+        device, before, words = self._devices[name], self._as_set[name], []
         # One that was away, or was started anew meanwhile, has to say itself how it stood: not what we set since.
         there = later and name not in self._away and self._reopenings(name) == self._reopened.get(name)
-        for device, d in self._read[name]:
+        for d in self._read[name]:
             ours, when = device.written.get(d.name, (None, 0.0)) if there else (None, 0.0)
             if not (_same(before[d.name], now[d.name], d, device)
                     or when >= self._left > 0 and _same(ours, now[d.name], d, device)):
@@ -188,10 +188,10 @@ class Standing:
         return words
 
     def _reopenings(self, name):
-        return sum(device.transport.reopened for device, _ in self._read[name][:1])
+        return self._devices[name].transport.reopened
 
     def _values(self, name, patient=False):
-        return {d.name: _read(device, d, patient) for device, d in self._read[name]}
+        return {d.name: _read(self._devices[name], d, patient) for d in self._read[name]}
 
 
 def _read(device, declared, patient):

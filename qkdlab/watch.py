@@ -1,5 +1,6 @@
 """Keeps an eye on the devices of a live session: who has gone, and who is back."""
 
+import contextlib
 import threading
 
 from .instruments.errors import DeviceError, GarbledReply, InstrumentError
@@ -111,15 +112,8 @@ class Watch:
                     self._tell(name, "changed", words)
 
     def _glance(self, name):
-        lock = self._devices[name].transport.lock
-        if not lock.acquire(timeout=0.01):               # somebody talks to it right now
-            return None
-        try:
-            return self._look_at(name)
-        except InstrumentError:                          # the next round asks whether it is there
-            return None
-        finally:
-            lock.release()
+        with _free(self._devices[name]) as free, contextlib.suppress(InstrumentError):    # the next round asks who is there
+            return self._look_at(name) if free else None
 
     def _lost(self, name):
         error = self._error_of(name)
@@ -130,15 +124,26 @@ class Watch:
         device = self._devices.get(name)
         if device is None:
             return None
-        if not device.transport.lock.acquire(timeout=0.01):
-            return BUSY
-        try:
-            device.check()
-        except InstrumentError as error:
-            return error
-        except Exception as error:                       # a fault of its driver: the device is not known to be there
-            return InstrumentError(f"{type(error).__name__}: {error}")
-        finally:
-            device.transport.lock.release()
-        return None
+        with _free(device) as free:
+            try:
+                if not free:
+                    return BUSY
+                device.check()
+                return None
+            except InstrumentError as error:
+                return error
+            except Exception as error:                   # a fault of its driver: the device is not known to be there
+                return InstrumentError(f"{type(error).__name__}: {error}")
+
+
+@contextlib.contextmanager
+def _free(device):
+    """Its line, held; False where somebody talks to it right now."""
+    lock = device.transport.lock
+    free = lock.acquire(timeout=0.01)
+    try:
+        yield free
+    finally:
+        if free:
+            lock.release()
 
