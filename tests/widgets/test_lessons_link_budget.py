@@ -1,6 +1,7 @@
 import re
 
 import pytest
+from lesson_answers import WRONG
 
 from qkdlab.proofs.optimise import optimise
 from qkdlab.widgets.lessons import link_budget
@@ -8,6 +9,15 @@ from qkdlab.widgets.lessons import link_budget
 
 def said(panel):
     return panel.children[-2].value
+
+
+@pytest.mark.parametrize("parts", [None, 12.0, "fibre", [12.0, 0.5]])
+def test_a_budget_that_is_none_is_told(parts):
+    assert WRONG in link_budget.budget(parts).value
+
+
+def test_a_budget_without_loss_has_no_ceiling():
+    assert "no ceiling" in link_budget.budget({}).value and "without limit" not in link_budget.budget({}).value
 
 
 def test_a_budget_adds_up():

@@ -1,6 +1,7 @@
 """Answers of students: right, wrong, none, and not numbers at all."""
 
 import math
+from fractions import Fraction
 
 import ipywidgets
 import numpy as np
@@ -13,7 +14,8 @@ from qkdlab.widgets.lessons import parts
 
 
 @pytest.mark.parametrize("answer, sign, words", [
-    (20, RIGHT, "20 km"), (20.9, RIGHT, "well done"), (np.float64(19.1), RIGHT, ""), (22, WRONG, "too much"),
+    (20, RIGHT, "20 km"), (Fraction(41, 2), RIGHT, "20 km"),
+    (20.9, RIGHT, "well done"), (np.float64(19.1), RIGHT, ""), (22, WRONG, "too much"),
     (-20, WRONG, "too little"), (None, OPEN, "Type"), (..., OPEN, "Type"), ("20", WRONG, "number"),
     (math.nan, WRONG, "number"), (math.inf, WRONG, "number"), (True, WRONG, "number"), ([20], WRONG, "in km"),
     (10**400, WRONG, "number"), (20j, WRONG, "number")])
@@ -21,6 +23,14 @@ def test_answers(answer, sign, words):
     page = lessons.check(answer, lambda: 20.0, unit="km", right="well done", hint="look again").value
     assert sign in page and words in page
     assert ("look again" in page) == (sign == WRONG and words.startswith("too"))
+
+
+def test_a_check_is_given_a_number_it_can_print():
+    @parts.exercise("km")
+    def check(link, answer):
+        return f"{link} at {answer:,.1f} km", True
+
+    assert "fibre at 3.5 km" in check("fibre", Fraction(7, 2)).value and "at 3.0" in check(link="fibre", answer=3).value
 
 
 def test_tolerances():

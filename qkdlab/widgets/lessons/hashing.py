@@ -291,8 +291,8 @@ def forgeries(bits=6):
         live.data(here, bits=[t], proven=[float(verify.collision_bound(t, 128))])
         seen = counted[t - 1] * len(differ)
         return (f"With {t} bits one forged message in {1 / proven[t - 1]:,.0f} passes at most; counted: {seen:,.0f} in "
-                f"{len(differ):,}, give or take {np.sqrt(seen):.0f} by chance. A real link takes "
-                f"{verify.tag_bits(1e-15)} bits: one in 10<sup>15</sup>.")
+                f"{len(differ):,}, give or take {np.sqrt(seen):.0f} by chance. When a key is ready the workbench compares "
+                f"{verify.tag_bits(1e-15)} bits of such a hash: one in 10<sup>15</sup>.")
 
     return panel(draw, live, slider("bits of the tag", bits, 1, _TAG_BITS, 1, whole=True))
 

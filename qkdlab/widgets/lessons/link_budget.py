@@ -72,6 +72,8 @@ def budget(parts, station=None, clock_hz=CLOCK_HZ):
     ipywidgets.HTML
     """
     station = receiver() if station is None else station
+    if not isinstance(parts, dict):
+        return feedback('A budget is written {"my fibre": 12.0, "a connector": 0.5}: names, and losses in dB.', False)
     wrong = [name for name, loss in parts.items()
              if isinstance(loss, bool) or not isinstance(loss, numbers.Real) or not 0 <= loss < 1000]
     if wrong:
@@ -84,8 +86,9 @@ def budget(parts, station=None, clock_hz=CLOCK_HZ):
     rows.append(_row("Bob's detectors", f"{-10 * np.log10(station.transmittance):.1f} dB",
                      f"{100 * station.transmittance:.3g} % of what arrives; {station.dark_probability * 1e6:.2g} dark "
                      "counts in a million gates"))
-    words = (f"<b>{_rate(rate)}</b> with blocks of {_MINUTES:g} minutes and the best settings. No line with this loss can "
-             f"give more than {_rate(ceiling)}, whatever the protocol.")
+    words = (f"<b>{_rate(rate)}</b> with blocks of {_MINUTES:g} minutes and the best settings. " + (
+        f"No line with this loss can give more than {_rate(ceiling)}, whatever the protocol." if total else
+        "Nothing is lost on the way: there is no ceiling."))
     return ipywidgets.HTML(f'<table style="line-height:1.6">{"".join(rows)}</table><p>{words}</p>')
 
 

@@ -55,7 +55,7 @@ def slider(label, value, low, high, step, *, readout=None, log=False, whole=Fals
 
 def aligned(*controls):
     """Controls whose labels take the same room: below each other, they begin in one line. Gives them back."""
-    width = f"{max(14, 0.85 * max(len(control.description) for control in controls)):.0f}ch"
+    width = f"{max(14, 0.95 * max(len(control.description) for control in controls)):.0f}ch"
     for control in controls:
         control.style.description_width = width
     return controls
@@ -195,11 +195,14 @@ def exercise(unit):
 
         @functools.wraps(check)
         def page(*given, **named):
-            complaint = not_a_number(signature.bind(*given, **named).arguments["answer"], unit)
+            bound = signature.bind(*given, **named)
+            answer = bound.arguments["answer"]
+            complaint = not_a_number(answer, unit)
             if complaint is not None:
                 return complaint
+            bound.arguments["answer"] = answer if isinstance(answer, numbers.Integral) else float(answer)
             try:
-                return feedback(*check(*given, **named))
+                return feedback(*check(*bound.args, **bound.kwargs))
             except BadInput as error:
                 return feedback(f"The library refuses this: {error}", False)
         return page
