@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 BUILT  := $(VENV)/.built
 SOURCES := pyproject.toml $(wildcard _ext/*)
 
-.PHONY: run lab test slow sanitize build lint clean
+.PHONY: run lab test slow sanitize docs build lint clean
 
 run: $(BUILT)
 	$(BIN)/qkdlab

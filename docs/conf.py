@@ -1,8 +1,13 @@
 """The documentation site: ``make docs`` builds it into build/docs. Nothing is fetched from the net, and nothing is run."""
 
+import functools
 import importlib.metadata
+import json
 import pathlib
 import shutil
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 
 project = "qkdlab"
 author = "the qkdlab team"
@@ -26,15 +31,44 @@ napoleon_use_ivar = True
 
 html_theme = "pydata_sphinx_theme"
 html_title = "qkdlab"
-html_static_path = []
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
-html_theme_options = {"navigation_depth": 2, "show_toc_level": 2, "footer_start": [], "footer_end": [],
+html_sidebars = {page: [] for page in ("start", "users/*", "concepts/*", "howto/*", "security", "cross-check", "performance",
+                                      "developing", "commands")}      # they have no pages below them
+html_theme_options = {"header_links_before_dropdown": 4, "navigation_depth": 2, "show_toc_level": 2, "footer_start": [], "footer_end": [],
                       "secondary_sidebar_items": ["page-toc"], "navbar_align": "left"}
-mathjax_path = "unused.js"                     # no page has a formula in TeX: nothing is asked from the net
+html_math_renderer = "mathml"                  # browsers draw it themselves: no script, nothing asked from the net
 
 
 # Pages of modules that are gone would stay.
 shutil.rmtree(pathlib.Path(__file__).parent / "api" / "made", ignore_errors=True)
+
+
+def figure_of(docname):
+    """The picture of a notebook while it runs, if one was taken: its file in images/."""
+    folder, name = docname.split("/")[-2:]
+    names = {"tutorials": ("first-key" if name.startswith("01") else f"tutorial-{name[:2]}"), "apps": f"app-{name}",
+             "classroom": f"classroom-{name}", "lab": name}
+    picture = pathlib.Path(__file__).parent / "images" / f"{names[folder]}.png"
+    return picture if picture.exists() else None
+
+
+def show_figure(app, docname, source):
+    """Notebooks are kept without outputs: below its first words, each shows what it looks like when it runs."""
+    picture = figure_of(docname) if docname.startswith("notebooks/") else None
+    if picture is None:
+        return
+    notebook = json.loads(source[0])
+    title = "".join(notebook["cells"][0]["source"]).splitlines()[0].lstrip("# ")
+    words = f"![The running notebook: {title}](/images/{picture.name})"
+    notebook["cells"].insert(1, {"cell_type": "markdown", "id": "figure", "metadata": {}, "source": words})
+    source[0] = json.dumps(notebook)
+
+
+def write_math(translator, node, block=False):
+    translator.body.append(tex2mathml(node.astext(), as_block=block))
+    raise nodes.SkipNode
 
 
 def setup(app):
@@ -45,3 +79,6 @@ def setup(app):
         return True if what == "module" and here and made and made != here else None
 
     app.connect("autodoc-skip-member", offered_only)
+    app.connect("source-read", show_figure)
+    block = functools.partial(write_math, block=True)
+    app.add_html_math_renderer("mathml", (write_math, None), (block, None))

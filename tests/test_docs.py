@@ -66,3 +66,17 @@ def test_every_command_is_on_the_page_of_commands():
     told = (DOCS / "commands.md").read_text()
     names = [name for action in _parser()._actions for name in getattr(action, "choices", None) or ()]
     assert len(names) == 15 and [name for name in names if f"`qkdlab {name}" not in told] == []
+
+
+def test_formulas_are_drawn_and_notebooks_show_what_they_look_like(site):
+    for page in (site / "notebooks" / "tutorials").glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert "\\(" not in text and "\\[" not in text and "alt=\"The running notebook" in text, page
+    assert all("<math" in (site / "notebooks" / "tutorials" / f"{name}.html").read_text(encoding="utf-8")
+               for name in ("03-weak-pulses", "04-decoy-states", "08-privacy-amplification"))
+
+
+def test_every_target_of_make_that_is_also_a_folder_is_made():
+    makefile = (ROOT / "Makefile").read_text()
+    targets, phony = set(re.findall(r"^(\w+):(?!=)", makefile, re.M)), re.search(r"^\.PHONY: (.*)$", makefile, re.M).group(1)
+    assert "docs" in targets and targets <= set(phony.split())
