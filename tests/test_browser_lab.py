@@ -79,8 +79,9 @@ def test_frames_write_no_style_sheets(lab, page):
     wait_for_rows(page, "qber", more_than=8)
     page.evaluate("""() => {
         window.frames = window.written = 0;
+        const sheet = (node) => [node, node.parentNode].some((e) => e?.nodeName === 'STYLE');
         const watcher = new MutationObserver((changes) => {
-            window.written += changes.filter((c) => [c.target, c.target.parentNode].some((e) => e?.nodeName === 'STYLE')).length;
+            window.written += changes.filter((change) => sheet(change.target)).length;
         });
         const watch = (root) => {
             watcher.observe(root, {subtree: true, childList: true, characterData: true});
