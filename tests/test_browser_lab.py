@@ -70,3 +70,26 @@ def test_tiles_in_the_launcher(lab, page):
         assert not app.locator(".jp-CodeMirrorEditor, .cm-editor").count(), "no code in sight"
         assert nameless(app) == []
         app.close()
+
+
+def test_frames_write_no_style_sheets(lab, page):
+    run_all(page, lab.url("lab/live-session"))
+    page.wait_for_selector("[data-live=ready]")
+    page.locator(".qk-start").click()
+    wait_for_rows(page, "qber", more_than=8)
+    page.evaluate("""() => {
+        window.frames = window.written = 0;
+        const sheet = (node) => [node, node.parentNode].some((e) => e?.nodeName === 'STYLE');
+        const watcher = new MutationObserver((changes) => {
+            window.written += changes.filter((change) => sheet(change.target)).length;
+        });
+        const watch = (root) => {
+            watcher.observe(root, {subtree: true, childList: true, characterData: true});
+            for (const e of root.querySelectorAll('*')) if (e.shadowRoot) watch(e.shadowRoot);
+        };
+        watch(document.querySelector('[data-live=ready]'));
+        Bokeh.documents[0].get_model_by_name('qber').streaming.connect(() => { window.frames++ });
+    }""")
+    page.wait_for_function("() => window.frames >= 10")
+    written, frames = page.evaluate("() => [window.written, window.frames]")
+    assert written < 3 * frames, "bokeh alone writes some forty a frame"

@@ -36,6 +36,7 @@ async function bokehjs(model, bundles) {
     const arrived = await Promise.race([loaded[name].then(() => true), patience]);
     if (!arrived) await Promise.race([loaded[name], (loaded[name] = fetched(model, name))]);
   }
+  quicken(window.Bokeh);
   return window.Bokeh;
 }
 

@@ -25,10 +25,10 @@ SLOWEST_S = 2.0                  # between two frames, for a page that cannot fo
 _STATIC = pathlib.Path(bokeh.__file__).parent / "server" / "static" / "js"
 
 
-def page_module(name):
+def page_module(*names):
     """The page's half of a widget: JavaScript of this folder, with what every such half needs before it."""
     folder = pathlib.Path(__file__).parent
-    return "".join((folder / part).read_text(encoding="utf-8") for part in ("hearing.js", "names.js", name))
+    return "".join((folder / part).read_text(encoding="utf-8") for part in ("hearing.js", "names.js", *names))
 
 
 class LiveFigure(anywidget.AnyWidget):
@@ -50,7 +50,7 @@ class LiveFigure(anywidget.AnyWidget):
         TeX in labels, ...), loaded in this order.
     """
 
-    _esm = page_module("live_figure.js")
+    _esm = page_module("quick_bokeh.js", "live_figure.js")
     label = traitlets.Unicode("live plot").tag(sync=True)
 
     def __init__(self, layout, *, label="live plot", fps=20, before_frame=None, bundles=("bokeh",)):
@@ -148,7 +148,7 @@ class LiveFigure(anywidget.AnyWidget):
             self.flush()
             self._hurry.wait(self._period)
             self._hurry.clear()
-            self._period = max(0.98 * self._period, self._shortest)     # slower than complaints double it
+            self._period = max(0.95 * self._period, self._shortest)     # slower than complaints double it
 
     def _send_pending(self):
         ops, buffers = [], []

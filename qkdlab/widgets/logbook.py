@@ -12,8 +12,8 @@ _SIGNS = {"good": ("&#10003;", "done"), "warning": ("&#9888;", "note"), "plain":
 
 
 def amount(number):
-    """A whole number in groups of three: 1 234 567 (thin spaces)."""
-    return f"{int(number):,}".replace(",", "\u2009")
+    """A whole number in groups of three, as the reports and verdicts write it: 1,234,567."""
+    return f"{int(number):,}"
 
 
 def si(number, unit):
@@ -55,7 +55,6 @@ class Logbook:
 
     def write(self, text, level="plain"):
         """Add one line; level is "plain", "good" or "warning". What the last line says already is no news."""
-        text = re.sub(r"(?<=\d),(?=\d{3})", "\u2009", text)       # the reasons of a proof write 1,234
         if not self._entries or self._entries[-1][1:] != (level, text):
             self._entries.append((time.strftime("%H:%M:%S"), level, text))
 

@@ -29,8 +29,8 @@ def test_a_run_in_sentences(told):
     assert "enough" in told("block", **BLOCK | {"reason": None})
     assert told("reconcile", rounds=7, leak_bits=1234) is None
     said = told("amplify", secret_bits=500, reason=None)
-    assert "7 rounds" in said and "1\u2009234 parities" in said and "500 secret bits" in said
-    assert "12\u2009345 bits, equal on both sides" in told("end", report=REPORT)
+    assert "7 rounds" in said and "1,234 parities" in said and "500 secret bits" in said
+    assert "12,345 bits, equal on both sides" in told("end", report=REPORT)
 
 
 @pytest.mark.parametrize("change, words", [
@@ -64,5 +64,5 @@ def test_the_page_gets_text_not_markup(told):
 
 
 def test_numbers():
-    assert amount(1234567) == "1\u2009234\u2009567"
+    assert amount(1234567) == "1,234,567"
     assert [si(x, "Hz") for x in (1.23e9, 45600, 7)] == ["1.23 GHz", "45.6 kHz", "7 Hz"]

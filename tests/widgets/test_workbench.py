@@ -56,7 +56,7 @@ def test_a_run_from_start_to_key(open_bench):
     assert not bench._start.disabled and bench._stop.disabled and bench._pause.disabled
     bench._start.click()
     ended(bench)
-    assert "91\u2009337 secret bits" in bench._status.value and "91\u2009337" in bench._cards.value
+    assert "91,337 secret bits" in bench._status.value and "91,337" in bench._cards.value
     assert bench._progress.value == 1 and not bench._start.disabled and bench._stop.disabled
     assert len(column(bench, "qber", "qber")) == 5
 
