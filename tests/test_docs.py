@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from qkdlab.errors import BadInput
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 
@@ -66,6 +68,31 @@ def test_every_command_is_on_the_page_of_commands():
     told = (DOCS / "commands.md").read_text()
     names = [name for action in _parser()._actions for name in getattr(action, "choices", None) or ()]
     assert len(names) == 15 and [name for name in names if f"`qkdlab {name}" not in told] == []
+
+
+def told_commands():
+    """What README, docs and notebooks tell one to type, optional parts included."""
+    pages = [ROOT / "README.md", *DOCS.rglob("*.md"), *(ROOT / "notebooks").glob("*/*.ipynb")]
+    for page in pages:
+        for line in re.findall(r"`(qkdlab[^`]*)`|^(qkdlab .*)$", page.read_text(encoding="utf-8"), re.M):
+            words = re.sub(r"\\*\|\w+|[\[\]]", "", " ".join(line)).partition("#")[0].partition(">")[0].split()
+            if words[0] == "qkdlab":                     # and not qkdlab.session
+                yield page.name, " ".join(words)
+
+
+@pytest.mark.parametrize("where, command", sorted(set(told_commands())))
+def test_what_one_is_told_to_type_is_understood(where, command):
+    from qkdlab.cli import _parser
+
+    words = command.split()[1:]
+    if words == ["COMMAND", "--help"]:
+        return
+    try:
+        _parser().parse_args(words)
+    except SystemExit:
+        assert "--help" in words
+    except BadInput as error:                            # a command that is only named, without what it needs
+        assert "are required" in str(error) and not [w for w in words[1:] if not w.startswith("-")], where
 
 
 def test_formulas_are_drawn_and_notebooks_show_what_they_look_like(site):

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from qkdlab import lab
+from qkdlab import cli, lab
 from qkdlab.errors import BadInput
 
 
@@ -69,3 +69,8 @@ def test_an_unknown_notebook_is_refused_with_the_nearest_name(tmp_path):
     with pytest.raises(BadInput, match="lab/live-session"):
         lab.open_lab(browser=False, folder=tmp_path, notebook="lab/live-sesion")
     assert not list(tmp_path.iterdir()), "nothing is written before all is in order"
+
+
+def test_the_command_takes_the_notebook_to_show(capsys):
+    assert cli.main(["lab", "tutorials/01-first-kee", "--no-browser"]) == 2
+    assert "did you mean 'tutorials/01-first-key'" in capsys.readouterr().err
