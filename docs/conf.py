@@ -36,8 +36,8 @@ html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_sidebars = {page: [] for page in (             # they have no pages below them
     "start", "users/*", "concepts/*", "howto/*", "security", "cross-check", "performance", "developing", "commands")}
-html_theme_options = {"header_links_before_dropdown": 4, "navigation_depth": 2, "show_toc_level": 2, "footer_start": [], "footer_end": [],
-                      "secondary_sidebar_items": ["page-toc"], "navbar_align": "left"}
+html_theme_options = {"header_links_before_dropdown": 4, "navigation_depth": 2, "show_toc_level": 2, "footer_start": [],
+                      "footer_end": [], "secondary_sidebar_items": ["page-toc"], "navbar_align": "left"}
 html_math_renderer = "mathml"                  # browsers draw it themselves: no script, nothing asked from the net
 
 

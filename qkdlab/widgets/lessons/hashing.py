@@ -91,8 +91,9 @@ def _picture(rows, key, out):
         cells += ['<span class="qk-gap"></span>', f'<span class="{"qk-out1" if bit else ""}">{bit}</span>']
     return (f'<div class="qk-hash" role="img" aria-label="Toeplitz matrix of {len(out)} rows" '
             f'style="grid-template-columns: repeat({n + 2}, 16px)">{"".join(cells)}</div>'
-            '<p style="font-size:13px;line-height:1.4;margin:6px 0 0">Grey and blue squares: the ones of the matrix; blue where '
-            "they meet a 1 of the key. A bit of the hash is 1 if the number of blue squares in its row is odd.</p>")
+            '<p style="font-size:13px;line-height:1.4;margin:6px 0 0">Grey and blue squares: the ones of the matrix; '
+            "blue where they meet a 1 of the key. A bit of the hash is 1 if the number of blue squares in its row is "
+            "odd.</p>")
 
 
 # ------------------------------------------------------------------------------------------------ what Eve knows
