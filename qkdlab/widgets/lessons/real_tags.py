@@ -1,48 +1,61 @@
-"""Tags of a real detector, for the tutorial on clocks, gates and jitter: floor, flank and tail within the laser's period.
-
-The recording is the beginning (64 000 of 6 070 158 records, header otherwise unchanged) of
-``hazelnut_FLIM_single_image.ptu`` from napari-flim-phasor-plotter 0.2.3 (M. L. Zoccoler, C. Wetzker; BSD-3-Clause, see
-the LICENSE beside it): fluorescence of a hazelnut under a scanned laser, taken with a PicoHarp 300 in T3 mode.
-"""
-
-import importlib.resources
+"""The reader's own recording, in the tutorial on clocks, gates and jitter: floor, flank, tail within the laser's period."""
 
 import numpy as np
 from bokeh.models import BoxAnnotation, Range1d
 
 import qkdlab
+from qkdlab.errors import BadInput
 from qkdlab.palette import PALETTE
+from qkdlab.postprocessing.pulse_rate import pulse_rate
 
 from ..live import figure_frame, named_source
 from ..live_figure import LiveFigure
-from .parts import exercise, panel, slider
+from .clocks import demo
+from .parts import exercise, feedback, panel, slider
 
-__all__ = ["fold", "gate", "hazelnut", "jitter"]
+__all__ = ["fold", "gate", "jitter"]
 
-
-def hazelnut():
-    """The recording; see the module's text."""
-    with importlib.resources.as_file(importlib.resources.files("qkdlab.datasets") / "hazelnut" / "hazelnut.ptu") as path:
-        return qkdlab.open(path)
+COHERENT_PS = 20_000_000_000     # within so much of a recording a rate found in the tags holds still
 
 
-def fold(recording):
-    """Clicks within the laser's period, one bin for each step of the tagger.
+def fold(path=None):
+    """Clicks of the busiest detector within the laser's period, the fullest bin at an eighth of it.
 
     Parameters
     ----------
-    recording : Recording
-        Of a tagger that counts the laser's pulses (T3).
+    path : path-like, optional
+        A recording whose tagger counted the laser's pulses (T3), or one that says its pulse rate; absent: the one that
+        comes with qkdlab.
 
     Returns
     -------
     (ndarray of float64, ndarray of int64)
-        Middles of the bins in ns; clicks.
+        Middles of the bins in ns; clicks. The bins are whole steps of the tagger, of 0.1 ns or so.
+
+    Raises
+    ------
+    BadInput
+        Where the pulse rate is neither counted nor told.
     """
-    period_ps, step_ps = 1e12 / recording.sync_rate_hz, float(recording.resolution_ps)
-    phase_ps = np.concatenate([block.time_ps for block in recording.tag_blocks()]).astype(float) % period_ps
-    clicks = np.bincount(np.rint(phase_ps / step_ps).astype(int), minlength=int(period_ps / step_ps))
-    return step_ps * np.arange(len(clicks)) * 1e-3, clicks
+    recording = qkdlab.open(path) if path else demo()
+    tags = list(recording.tag_blocks())
+    time_ps, channel = (np.concatenate([getattr(block, part) for block in tags]) for part in ("time_ps", "channel"))
+    if not len(time_ps):
+        raise BadInput("there is no click in it", where=path or "", field="tags", value=0)
+    time_ps = time_ps[channel == np.bincount(channel).argmax()]
+    rate_hz = recording.sync_rate_hz
+    if not rate_hz:
+        time_ps = time_ps[: np.searchsorted(time_ps, time_ps[0] + COHERENT_PS)]
+        found = recording.source and pulse_rate(time_ps, recording.source.clock_hz)
+        if not found:
+            raise BadInput("the tagger did not count the laser's pulses, and no pulse rate is told or found",
+                           where=path or "", field="sync rate", value=rate_hz)
+        rate_hz = found.rate_hz
+    period_ps, resolution_ps = 1e12 / rate_hz, float(recording.resolution_ps)
+    step_ps = resolution_ps * max(1, round(min(100.0, period_ps / 50) / resolution_ps))
+    bins = max(8, int(period_ps / step_ps))
+    clicks = np.bincount(np.minimum(np.rint(time_ps % period_ps / step_ps).astype(int), bins - 1), minlength=bins)
+    return step_ps * np.arange(bins) * 1e-3, np.roll(clicks, bins // 8 - int(np.argmax(clicks)))
 
 
 def _flank(ns, clicks):
@@ -53,27 +66,31 @@ def _flank(ns, clicks):
                             ns[top // 2 : top + 1])
 
 
-def gate(recording, begin_ns=0.0, width_ns=12.8):
+def gate(path=None, begin_ns=0.0, width_ns=None):
     """Clicks within the laser's period, and what a gate keeps of light and floor, with sliders for its edges.
 
     Parameters
     ----------
-    recording : Recording
+    path : path-like, optional
         As :func:`fold` takes it.
-    begin_ns, width_ns : float
-        Where the sliders begin.
+    begin_ns, width_ns : float, optional
+        Where the sliders begin; absent: with the whole period.
     """
-    ns, clicks = fold(recording)
-    floor = _flank(ns, clicks)[0]
+    try:
+        ns, clicks = fold(path)
+    except (BadInput, OSError) as error:
+        return feedback(f"This recording cannot be folded: {error}", False)
+    floor, period_ns = _flank(ns, clicks)[0], float(ns[-1] + ns[1])
     light = clicks - floor
     source = named_source("real_tags", "ns", "clicks")
-    plot = figure_frame("Real clicks, folded onto one period of the laser", "clicks / bin", y_axis_type="log",
-                        x_label="time within the period (ns)", x_range=Range1d(0, 12.9), y_range=Range1d(5, 2e4))
+    plot = figure_frame("Clicks of one detector, folded onto one period of the laser", "clicks / bin", y_axis_type="log",
+                        x_label="time within the period (ns)", x_range=Range1d(0, period_ns),
+                        y_range=Range1d(max(0.5, 0.3 * floor), 2.0 * clicks.max()))
     plot.height = 250
     plot.step("ns", "clicks", source=source, color=PALETTE["blue"], line_width=1.8, mode="center")
     window = BoxAnnotation(left=0, right=1, fill_color=PALETTE["green"], fill_alpha=0.18, line_color=PALETTE["green"])
     plot.add_layout(window)
-    live = LiveFigure(plot, label="clicks of a real detector against the time within the laser's period")
+    live = LiveFigure(plot, label="clicks of a detector against the time within the laser's period")
     live.data(source, ns=ns, clicks=np.where(clicks > 0, clicks, np.nan))
 
     def draw(begin, width):
@@ -87,19 +104,20 @@ def gate(recording, begin_ns=0.0, width_ns=12.8):
                 f"of the light and {100 * inside.mean():.0f} % of the floor. Of the clicks inside, "
                 f"<b>{100 * noise:.1f} %</b> are floor.")
 
-    return panel(draw, live, slider("gate begins (ns)", begin_ns, 0.0, 12.7, 0.1),
-                 slider("gate lasts (ns)", width_ns, 0.1, 12.8, 0.1))
+    longest = round(period_ns, 1)
+    return panel(draw, live, slider("gate begins (ns)", begin_ns, 0.0, longest, 0.1),
+                 slider("gate lasts (ns)", width_ns or longest, 0.1, longest, 0.1))
 
 
 @exercise("ps")
-def jitter(answer, recording):
-    """Check (within 80) how long the flank takes from 10 to 90 % of its height, in ps."""
-    ns, clicks = fold(recording)
+def jitter(answer, path=None):
+    """Check (within a bin) how long the flank takes from 10 to 90 % of its height, in ps."""
+    ns, clicks = fold(path)
     low, _, high = _flank(ns, clicks)[1]
-    rise_ps = 1e3 * (high - low)
-    if abs(answer - rise_ps) <= 80:
+    rise_ps, step_ps = 1e3 * (high - low), 1e3 * ns[1]
+    if abs(answer - rise_ps) <= step_ps:
         return (f"Yes: about {rise_ps:.0f} ps. A Gaussian of full width w at half its height makes a flank of 1.09 w: laser "
-                f"pulse, detector and tagger (steps of {float(recording.resolution_ps):.0f} ps) together jitter by about "
+                f"pulse, detector and tagger, in bins of {step_ps:.0f} ps, together jitter by about "
                 f"{rise_ps / 1.09:.0f} ps."), True
-    return (f"Not {answer:g} ps. Close in on the flank with a gate of 0.1 ns: where does it hold a tenth of the fullest "
+    return (f"Not {answer:g} ps. Close in on the flank with a gate of one bin: where does it hold a tenth of the fullest "
             "bin, and where nine tenths?"), False
