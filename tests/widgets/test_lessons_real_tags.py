@@ -20,6 +20,8 @@ def test_a_real_recording_is_folded_by_the_pulses_its_tagger_counted(nut):
     ns, clicks = real_tags.fold(nut)
     assert clicks.sum() == 499_622 and len(ns) == len(clicks) == 132 and np.argmax(clicks) == 16
     assert ns[-1] == pytest.approx(1e3 / 78.02, abs=0.12)
+    floor = clicks[:9]
+    assert np.ptp(floor) < 6 * np.sqrt(floor.mean()), "no seam where one period ends and the next begins"
 
 
 def test_the_shipped_recording_is_folded_by_the_rate_that_is_found():

@@ -54,7 +54,8 @@ def fold(path=None):
     period_ps, resolution_ps = 1e12 / rate_hz, float(recording.resolution_ps)
     step_ps = resolution_ps * max(1, round(min(100.0, period_ps / 50) / resolution_ps))
     bins = max(8, int(period_ps / step_ps))
-    clicks = np.bincount(np.minimum(np.rint(time_ps % period_ps / step_ps).astype(int), bins - 1), minlength=bins)
+    # The last part of a bin, and what was rounded to before its pulse, belong to the first one: the period is a circle.
+    clicks = np.bincount(np.rint(time_ps % period_ps / step_ps).astype(int) % bins, minlength=bins)
     return step_ps * np.arange(bins) * 1e-3, np.roll(clicks, bins // 8 - int(np.argmax(clicks)))
 
 
