@@ -12,8 +12,7 @@ from .settings import nearest
 
 __all__ = ["app_names", "open_app"]
 
-CULL_SECONDS = 300               # a kernel whose page was closed ends after this; runs do not live in kernels
-FOREIGN = ["jupyterlab-jupytext", "@pyviz/jupyterlab_pyviz", "@bokeh/jupyter_bokeh"]    # built for a newer page than this
+CULL_SECONDS = 300               # a kernel whose page broke off ends after this; runs do not live in kernels
 
 
 def app_names():
@@ -50,7 +49,7 @@ def open_app(name="replay", port=None, browser=True, folder=None):
     port, token = checked_port(port), secrets.token_hex(24)
     with tempfile.TemporaryDirectory(prefix="qkdlab-app-") as place:
         page = shutil.copy(_shipped()[name], pathlib.Path(place) / f"{name}.ipynb")
-        starting = process("voila", [str(page), *_options(port)], folder,
+        starting = process("qkdlab.app_server", [str(page), *_options(port)], folder,
                            {"QKDLAB_DATA": str(folder), "JUPYTER_TOKEN": token})
         serve(starting, "", ready="voila/static/voila.js", port=port, token=token, browser=browser,
               words=f"The app '{name}' looks for recordings in {folder}")
@@ -63,7 +62,6 @@ def _options(port):
         # A kernel made in advance counts as idle since then: it could end before the page that gets it has connected.
         "--preheat_kernel=False",
         "--MappingKernelManager.cull_interval=10", f"--MappingKernelManager.cull_idle_timeout={CULL_SECONDS}",
-        f"--VoilaConfiguration.extension_denylist={FOREIGN!r}",
     ]
 
 

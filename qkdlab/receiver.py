@@ -12,6 +12,7 @@ from .postprocessing.synchronise import Synchroniser
 __all__ = ["Receiver", "goes_on"]
 
 BLOCK_STEP = 4096            # clicks
+REST = 0.1                   # of the stretch before: what is shorter tells no rate of its own
 
 
 class Receiver:
@@ -56,7 +57,7 @@ class Receiver:
         # On a real link nothing is announced before the last detection of a block, as the proofs assume. A recording
         # has all of its detections already; a simulated Eve does not adapt, and the live view wants the counts.
         self._held = [] if not source.simulated and goes_on(source) else None
-        self._span_ps = None
+        self._span_ps = self._rated = None
         self._told_clock = None
 
     @property
@@ -164,12 +165,19 @@ class Receiver:
         if tags is None or len(tags) < 2:
             return {"time_s": (self._span_ps[1] - self._span_ps[0]) * 1e-12 if self._span_ps else 0.0,
                     "rates_hz": [0.0] * len(channels)}
-        # Since the last tag of the stretch before: a short rest at the end would otherwise show a rate of its own.
+        # Since the last tag of the stretch before. A short rest, as at the end, has too few tags for a rate of its own:
+        # they count with the next stretch.
         start, end = self._span_ps[1] if self._span_ps else int(tags.time_ps[0]), int(tags.time_ps[-1])
         self._span_ps = (self._span_ps[0] if self._span_ps else start, end)
-        counts = np.bincount(tags.channel, minlength=max(channels) + 1)
-        return {"time_s": (end - self._span_ps[0]) * 1e-12,
-                "rates_hz": [float(counts[c]) / max((end - start) * 1e-12, 1e-12) for c in channels]}
+        counts = np.bincount(tags.channel, minlength=max(channels) + 1)[list(channels)]
+        since_ps, counted, before_s, rates_hz = self._rated or (start, 0, 0.0, None)
+        counts, seconds = counts + counted, (end - since_ps) * 1e-12
+        if seconds > REST * before_s or rates_hz is None:
+            rates_hz = (counts / max(seconds, 1e-12)).tolist()
+            self._rated = end, 0, seconds, rates_hz
+        else:
+            self._rated = since_ps, counts, before_s, rates_hz
+        return {"time_s": (end - self._span_ps[0]) * 1e-12, "rates_hz": rates_hz}
 
 
 def goes_on(source):

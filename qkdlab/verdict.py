@@ -77,6 +77,8 @@ def failed(message):
     ----------
     message : str
     """
+    if message.startswith("stopped"):
+        return Verdict("failed", "This run was stopped before it began.", (), ())
     return Verdict("failed", "This recording could not be analysed.", (_sentence(message),),
                    ("Is it the right file, and was the recording closed in order?",
                     "Copy it again from the measuring computer: a copy may have been cut off."))

@@ -16,7 +16,7 @@ STEPS = {"datasets", "instruments", "postprocessing", "proofs", "protocols"}
 TOP = {"accounting", "archive", "bench", "bench_check", "bench_file", "calibration", "chart", "classroom",
        "detached", "executors", "figures", "html_report", "ledger", "live", "parties", "played", "randomness",
        "receiver", "report", "session", "standing", "store", "sweeps", "verdict", "watch"}
-FRONT = {"__main__", "app", "benchmarks", "cli", "lab", "serving", "widgets"}
+FRONT = {"__main__", "app", "app_server", "benchmarks", "cli", "lab", "serving", "widgets"}
 LIGHT = {"numpy", "scipy"}                    # third-party modules that may be imported at the top of a module
 VIEW = {"IPython", "anywidget", "bokeh", "ipywidgets", "traitlets"}
 

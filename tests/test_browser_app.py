@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from importlib.resources import files
 
 import pytest
@@ -84,3 +87,56 @@ def test_files_that_are_no_recording(address, page, tmp_path):
                                                                      DEMO / "run.toml")])
     says(page, ".qk-what", "ends inside the header")
     assert not page.get_by_text("Traceback").count()
+
+
+def answered(address, path, method="GET", headers=None):
+    """The server's status for a request of somebody who has the token, or the given headers."""
+    server, _, token = address.partition("?token=")
+    request = urllib.request.Request(server + path, method=method, data=None if method == "GET" else b"",
+                                     headers=headers or {"Authorization": f"token {token}"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def kernel_of(page):
+    return page.evaluate("() => JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
+
+
+def gone(address, kernel):
+    end = time.monotonic() + 120                         # long before it would be culled
+    while answered(address, f"api/kernels/{kernel}") == 200 and time.monotonic() < end:
+        time.sleep(0.2)
+    return answered(address, f"api/kernels/{kernel}") == 404
+
+
+def test_the_kernel_of_a_page_ends_when_it_is_left(address, page):
+    page.goto(address)
+    page.wait_for_selector(".qk-drop")
+    first = kernel_of(page)
+    page.reload()
+    page.wait_for_selector(".qk-drop")
+    second = kernel_of(page)
+    assert gone(address, first) and answered(address, f"api/kernels/{second}") == 200
+    page.locator(".qk-choice select").select_option(index=0)
+    page.wait_for_selector(".qk-start:not(:disabled)")
+    page.locator(".qk-start").click()
+    page.wait_for_selector(".qk-stop:not(:disabled)")
+    page.goto("about:blank")
+    assert gone(address, second)
+    page.goto(address)                                   # the run went on, and is there to be looked at
+    page.wait_for_function("""() => { const words = s => document.querySelector(s)?.textContent ?? '';
+        return words('.qk-verdict').includes('gives a secret key')
+            || /The last run, .*: key of/.test(words('.qk-status')) }""")
+
+
+def test_nobody_else_ends_the_kernel_of_a_page(address, page):
+    page.goto(address)
+    page.wait_for_selector(".qk-drop")
+    kernel = kernel_of(page)
+    cookies = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in page.context.cookies())
+    for headers in ({"Cookie": cookies}, {"Cookie": cookies, "Origin": "http://elsewhere.example"}, {"Accept": "*/*"}):
+        assert answered(address, f"voila/api/shutdown/{kernel}", "POST", headers) in (403, 404)
+    assert answered(address, f"api/kernels/{kernel}") == 200

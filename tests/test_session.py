@@ -189,6 +189,18 @@ def test_a_recording_watched_in_stretches_gives_the_same_key(recording, report):
     assert Session(Watched()).run()["alice_key_sha256"] == report["alice_key_sha256"]
 
 
+def test_the_few_tags_of_a_short_rest_tell_no_rate_of_their_own(recording):
+    whole = qkdlab.open(recording)
+    tags = sum(len(block) for block in whole.tag_blocks())
+    rates = []
+    for rest in (1, 2, 7):
+        session = Session(dataclasses.replace(whole, stream=lambda tally, _, n=(tags - rest) // 2: whole.stream(tally, n)))
+        session.subscribe(lambda event: rates.append(event["rates_hz"]) if event.step == "block" else None)
+        session.run()
+    told = np.array([rate for rate in rates if any(rate)])
+    assert len(told) >= 3 * 2 and np.ptp(told, axis=0).max() < 0.05 * told.min()
+
+
 def test_a_dark_link_says_why_there_is_no_key():
     report = Session(make_link(extra_loss_db=90.0)).run(seconds=0.05)
     assert report["secret_bits"] == 0 and not report["clock"]["locked"] and report["reason"]

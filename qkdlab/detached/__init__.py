@@ -7,6 +7,7 @@ is the whole interface:
 file           holds
 ============== =======================================================================================================
 job.json       recording or bench, distillation settings, stretch, pace: written before the process starts, never again
+queued.json    number and start of the process that is to do it, perhaps after others
 process.json   number and start of the process at work
 events.jsonl   one event a line, as :mod:`qkdlab.session` tells them; grows until the run ends
 report.json    the report of ``qkdlab distill --json``; there once the run has ended with one

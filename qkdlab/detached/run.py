@@ -11,7 +11,7 @@ import time
 from ..datatypes import DistillSettings, Event
 from ..errors import BadInput
 from ..settings import from_table
-from .folder import POLL_SECONDS, alive, last_line, read
+from .folder import POLL_SECONDS, alive, born, last_line, read, write
 
 __all__ = ["DetachedRun", "begin"]
 
@@ -28,6 +28,8 @@ def begin(*prepared):
     process = subprocess.Popen([sys.executable, "-P", "-m", "qkdlab.detached", *folders], start_new_session=True,
                                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}, **quiet)
     threading.Thread(target=process.wait, name="qkdlab-detached", daemon=True).start()    # no zombie stays
+    for run in prepared:
+        write(run.folder / "queued.json", {"pid": process.pid, "born": born(process.pid)})
 
 
 class DetachedRun:
@@ -77,6 +79,11 @@ class DetachedRun:
         return read(self.folder / "report.json")
 
     @property
+    def begun(self):
+        """Whether a process was told to do it; one that was only prepared waits for ever."""
+        return (self.folder / "queued.json").exists() or (self.folder / "process.json").exists()
+
+    @property
     def state(self):
         """"waiting", "running", "paused", "ended", or "lost": its process has died without an end."""
         last = last_line(self.folder / "events.jsonl")
@@ -84,8 +91,10 @@ class DetachedRun:
             return "ended"
         process = read(self.folder / "process.json")
         if process is None:
-            return "waiting"
-        if not alive(process):
+            queued = read(self.folder / "queued.json")
+            if queued is None or alive(queued):
+                return "waiting"
+        if process is None or not alive(process):
             last = last_line(self.folder / "events.jsonl")          # it may have ended between the two looks
             return "ended" if last is not None and last["step"] in ("end", "error") else "lost"
         return "paused" if (self.folder / "pause").exists() else "running"

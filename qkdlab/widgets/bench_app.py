@@ -107,7 +107,7 @@ class BenchApp:
                             "light is switched off.</p>"),
             heading("1. The bench"), row(self._choice, self._check), self._devices,
             heading("2. The key"), row(self._length, self._start, self.page.stop_button, self.page.progress), self.page.run,
-            heading("3. Beside another run"), self.page.beside,
+            heading("3. Compare with an earlier run"), self.page.beside,
             heading("4. All runs"), row(self.page.earlier), self.page.all,
         ], layout=ipywidgets.Layout(grid_gap="6px"))
         for name in ("qk-bench", "qk-app"):

@@ -62,8 +62,10 @@ class DropZone(anywidget.AnyWidget):
             raise ValueError(f"the files have {sum(sizes):,} bytes, the disk has {free:,} left")
         self._discard()
         count = 1
-        while (place := self._home / f"drop-{count:04d}").exists():
+        while any(self._home.glob(f"drop-{count:04d}*")):
             count += 1
+        largest = pathlib.PurePath(names[sizes.index(max(sizes))]).stem          # what the drop is called in lists
+        place = self._home / f"drop-{count:04d}-{largest[:60]}"
         place.mkdir()
         self._place, self._sizes, self._got = place, list(sizes), 0
         self._files = [place / name for name in names]

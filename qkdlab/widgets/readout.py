@@ -55,10 +55,13 @@ class Readout:
         Sifted key bits that make one block.
     seconds : float, optional
         Link time after which the run ends by itself.
+    told_in : str
+        What on the page says why there is no key.
     """
 
-    def __init__(self, abort_qber=0.11, block_key_bits=10_000_000, seconds=None):
-        self.abort_qber, self.block_key_bits, self.seconds = abort_qber, block_key_bits, seconds
+    def __init__(self, abort_qber=0.11, block_key_bits=10_000_000, seconds=None, told_in="log"):
+        self.abort_qber, self.block_key_bits, self.seconds, self.told_in = abort_qber, block_key_bits, seconds, told_in
+        self.more = ""                         # a sentence behind the status
         self.reset()
 
     def reset(self):
@@ -96,7 +99,8 @@ class Readout:
         elif event.step == "end":
             self._report, self.state, self.fraction = values["report"], "ended", 1.0
             bits = self._report["secret_bits"]
-            self.words = f"Done: {amount(bits)} secret bits." if bits else "Ended without a key; the log says why."
+            self.words = (f"Done: {amount(bits)} secret bits." if bits
+                          else f"Ended without a key; the {self.told_in} says why.")
         elif event.step == "error":
             self.state, self.words = "ended", f"Ended: {values['message']}"
 
@@ -104,7 +108,8 @@ class Readout:
     def status(self):
         """The status line as HTML that screen readers announce."""
         words = {"paused": f"Paused. {self.words}", "stopping": f"Stopping. {self.words}"}.get(self.state, self.words)
-        return f'<div class="qk-status" role="status" aria-live="polite">{html.escape(words)}</div>'
+        words = html.escape(f"{words} {self.more}".strip())
+        return f'<div class="qk-status" role="status" aria-live="polite">{words}</div>'
 
     @property
     def cards(self):
@@ -127,7 +132,7 @@ class Readout:
         if self._report is not None:
             bits = self._report["secret_bits"]
             return _card("Secret key", f"{amount(bits)} bits", "equal on both sides" if bits else
-                         "&#9650; no key; the log says why", "key", "good" if bits else "alarm")
+                         f"&#9650; no key; the {self.told_in} says why", "key", "good" if bits else "alarm")
         block = self._block
         before = f" \u00b7 {amount(self._made)} made before" if self._made else ""
         name = "Key if stopped now"             # short: a line more, and what is below would jump
@@ -192,7 +197,7 @@ class Readout:
         if clock is None:
             return _card("Bob's clock", "\u2013", "not looked for yet", "clock")
         if not clock["locked"]:
-            return _card("Bob's clock", "not locked", "&#9650; see the log", "clock", "alarm")
+            return _card("Bob's clock", "not locked", f"&#9650; see the {self.told_in}", "clock", "alarm")
         small = [f"{clock['offset_ppm']:+.2f} ppm".replace("-", "\u2212")] if clock["offset_ppm"] is not None else []
         small += [f"σ {clock['jitter_ps']:.0f} ps"] if clock["jitter_ps"] else []
         return _card("Bob's clock", "locked", ", ".join(small), "clock", "good")

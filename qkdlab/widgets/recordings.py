@@ -1,12 +1,14 @@
 """The recordings of a folder, and what one of them is, in words."""
 
+import os
 import pathlib
 
 from qkdlab import datasets
 from qkdlab.errors import BadInput
 
-__all__ = ["described", "found"]
+__all__ = ["described", "found", "opens"]
 
+WHOLE = ("a run's .h5 file, its folder, or its tag file, Alice's record and run.toml dropped here together")
 MOST = 300                       # entries of a folder that are looked at
 
 
@@ -29,13 +31,13 @@ def found(*folders):
             entries = sorted(folder.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)[:MOST]
         except OSError:
             continue
-        seen += [p for p in entries if not p.name.startswith(".") and _opens(p)]
+        seen += [p for p in entries if not p.name.startswith(".")
+                 and ((p / "run.toml").is_file() if p.is_dir() else opens(p))]
     return seen
 
 
-def _opens(path):
-    if path.is_dir():
-        return (path / "run.toml").is_file()
+def opens(path):
+    """Whether a file, or a folder with its ``run.toml``, can be read as a recording."""
     try:
         return bool(datasets.open(path))
     except (BadInput, OSError):
@@ -57,18 +59,29 @@ def described(path):
     try:
         recording = datasets.open(path)
     except (BadInput, OSError) as error:
-        return [f"This is not a recording that can be read: {error}"], False
+        return [f"This is not a recording that can be read: {_plainly(error, path)}", f"What makes a key: {WHOLE}."], False
     words = [f"{_FORMATS.get(recording.format, f'A file of the format {recording.format}')}."]
     if recording.simulated is not None:
         words.append("It comes from a simulated link." if recording.simulated else "It comes from a real link.")
     source = recording.source
     if source is None or recording.choices is None:
-        words.append("It holds detections only. A key needs what Alice sent as well: choose the run's .h5 file or its "
-                     "folder, or drop the tag file, Alice's record and run.toml here together.")
-        return [*words, *recording.warnings], False
+        words.append(f"It holds detections only. A key needs what Alice sent as well: {WHOLE}.")
+        return [*words, *map(_sentence, recording.warnings)], False
     levels = ", ".join(f"{mu:.3g}" for mu in source.intensities)
     words.append(f"Alice sent {source.clock_hz / 1e6:,.6g} million pulses a second, with {levels} photons on average.")
-    return [*words, *recording.warnings], True
+    return [*words, *map(_sentence, recording.warnings)], True
+
+
+def _plainly(error, path):
+    """What is wrong with a file, by its name alone, and without what only a programmer reads."""
+    words = str(error).replace(f"{path.parent}{os.sep}", "")
+    if isinstance(error, BadInput) and isinstance(error.value, bytes):
+        words = words.removesuffix(f" (got {error.value!r})")
+    return words.partition("; known: ")[0].rstrip(".") + "."
+
+
+def _sentence(warning):
+    return warning[:1].upper() + warning[1:].rstrip(".") + "."
 
 
 _FORMATS = {

@@ -3,6 +3,7 @@
 import importlib.resources
 import os
 import pathlib
+import shutil
 import time
 
 import ipywidgets
@@ -10,7 +11,7 @@ import ipywidgets
 from qkdlab import detached
 
 from .drop_zone import DropZone
-from .recordings import described, found
+from .recordings import described, found, opens
 from .run_page import NOTHING, PAGE_STYLE, RunPage, button, heading, offer, paragraphs, row
 
 __all__ = ["ReplayApp"]
@@ -48,7 +49,7 @@ class ReplayApp:
 
     def start_all(self):
         """Make a key of every recording in the list, one after another. Returns at once."""
-        paths = [path for _, path in self._choice.options if path and path != DEMO and described(path)[1]]
+        paths = [path for path in self._listed() if described(path)[1]]
         self.page.begin(lambda: [detached.prepare(path, self.runs_folder) for path in paths])
 
     def stop(self):
@@ -67,26 +68,31 @@ class ReplayApp:
 
     # --------------------------------------------------------------------------------------------------- the recordings
 
-    def _list_recordings(self, choose=None):
+    def _list_recordings(self):
         drops = sorted((self.runs_folder / "dropped").glob("drop-*"))
         dropped = [p for p in drops if (p / "run.toml").is_file()]
         paths = [*found(self.folder), *dropped, *found(*(p for p in drops if p not in dropped))]
         names = [(_title(p), p) for p in paths]
         offer(self._choice, names or [("no recording in this folder: drop one below", NOTHING),
                                       ("to see how it goes: the recording that comes with qkdlab", DEMO)],
-              choose or self._choice.value)
+              self._choice.value)
         self._describe()
 
     def _received(self, paths):
         """Files were dropped: they are listed, and the one that holds a recording is chosen."""
         place = paths[0].parent
-        self._list_recordings(place if (place / "run.toml").is_file() else paths[0])
-        chosen = [p for _, p in self._choice.options if p in (place, *paths)]
-        if chosen:
-            self._choice.value = chosen[0]
-        else:
-            self._choice.value = None          # or the button would start what was chosen before
-            self._what.value = paragraphs(described(paths[0])[0])
+        offered = [place] if (place / "run.toml").is_file() else paths
+        kept = [path for path in offered if opens(path)]
+        words = described(offered[0])[0]
+        if not kept:
+            shutil.rmtree(place, ignore_errors=True)         # a copy, of no use here
+        self._list_recordings()
+        self._choice.value = kept[0] if kept else None       # or the button would start what was chosen before
+        if not kept:
+            self._what.value = paragraphs(words)
+
+    def _listed(self):
+        return [path for _, path in self._choice.options if path and path != DEMO]
 
     def _describe(self):
         path = self._choice.value
@@ -102,7 +108,7 @@ class ReplayApp:
 
     def _buttons(self, busy):
         self._start.disabled = busy or not self._usable
-        self._start_all.disabled = busy
+        self._start_all.disabled = busy or not self._listed()
 
     def _build(self):
         self._choice = ipywidgets.Dropdown(options=[("", NOTHING)], description="Recording:", style={
@@ -121,7 +127,7 @@ class ReplayApp:
                             "distribution link, press one button, and read whether it gives a secret key.</p>"),
             heading("1. The recording"), row(self._choice, again), drop, self._what,
             heading("2. The key"), row(self._start, self.page.stop_button, self.page.progress), self.page.run,
-            heading("3. Beside another run"), self.page.beside,
+            heading("3. Compare with an earlier run"), self.page.beside,
             heading("4. All runs"), row(self._start_all, self.page.earlier), self.page.all,
         ], layout=ipywidgets.Layout(grid_gap="6px"))
         for name in ("qk-bench", "qk-app"):

@@ -64,15 +64,15 @@ class RunPage:
         self._chosen, self._busy_changed = chosen, busy_changed
         self._lock = threading.RLock()
         self._run, self._unsubscribe, self._figure, self._plots = None, lambda: None, None, []
-        self._readout, self._history = Readout(), History()
+        self._readout, self._history = Readout(told_in="verdict"), History()
         self._build()
 
     def refresh(self):
         """Look at the folder anew. A page that was loaded anew goes on with the run that is under way."""
         self._list_runs()
-        running = [r for r in detached.runs(self.folder) if r.state in BUSY]
+        running = [r for r in detached.runs(self.folder) if r.begun and r.state in BUSY]
         if running and (self._run is None or self._run.folder not in [r.folder for r in running]):
-            self.watch(running[-1])
+            self.watch(running[-1], then=running[-2::-1])
         else:
             self.show()
 
@@ -83,9 +83,9 @@ class RunPage:
             self._figure.close()
 
     def stop(self):
-        """End the run that is shown; what was collected becomes key if it is enough."""
-        if self._run is not None:
-            self._run.stop()
+        """End the run that is shown, and those that wait behind it; what was collected becomes key if it is enough."""
+        for run in [*self._queue, self._run] if self._run is not None else []:
+            run.stop()
 
     # ---------------------------------------------------------------------------------------------------------- runs
 
@@ -116,7 +116,7 @@ class RunPage:
             self._run, self._queue, self._history = run, list(then), History()
             self._intensities = source.intensities if source else ()
             self._abort_qber = distill.abort_qber
-            self._readout = Readout(distill.abort_qber, distill.block_key_bits)
+            self._readout = Readout(distill.abort_qber, distill.block_key_bits, told_in="verdict")
             if run.state in BUSY:
                 self._readout.state, self._readout.words = "running", "Starting \u2026"
         fitted = {"qber": lambda: qber(distill.abort_qber), "gains": lambda: gains(self._intensities or (0.5, 0.1, 0.0))}
@@ -129,40 +129,57 @@ class RunPage:
             f"<details><summary>What the figures show</summary><ul>{meanings}</ul></details>")]
         if old is not None:
             old.close()
-        self._verdict.value, self._download.value, self._table.value = "", "", ""
+        self._verdict.value, self._table.value = "", ""
+        self._download.value = "The verdict and the report come here when the run has ended."
+        self._verdict.layout.min_height, self._figures.layout.min_height = "124px", "590px"    # nothing jumps
         self._chosen(run)
-        self._unsubscribe = run.subscribe(self._on_event)
+        self._unsubscribe = run.subscribe(lambda event: self._on_event(run, event))
+        self._compare()
         self._list_runs()
         self.show()
 
-    def _on_event(self, event):                              # on the run's thread
+    def _on_event(self, run, event):                         # on the run's thread
         with self._lock:
+            if run is not self._run:                         # another one is looked at by now
+                return
             self._readout.take(event)
             self._history.take(event)
-        feed(self._figure, self._plots, event)
-        self._figure.touch()
+            figure, plots = self._figure, self._plots
+        feed(figure, plots, event)
+        figure.touch()
         if event.step in ("end", "error"):
-            self._ended(event)
+            self._ended(run, event)
 
-    def _ended(self, event):
-        run = self._run
+    def _ended(self, run, event):
         if event.step == "error":
-            self._verdict.value = verdict_html(failed(event.values["message"]))
+            self._tell(run, failed(event.values["message"]), "")
         else:
             report = event.values["report"]
-            self._verdict.value = verdict_html(judged(report, self._abort_qber))
-            self._compare()
+            self._tell(run, judged(report, self._abort_qber), "Drawing the report \u2026")    # takes seconds
             self._list_runs()
-            self._download.value = "Drawing the report \u2026"     # takes seconds on a busy computer
-            self._download.value = self._saved(run, report)
+            link = self._saved(run, report)
+            with self._lock:
+                if run is self._run:
+                    self._download.value = link
         self._list_runs()
-        if self._queue:
-            self.watch(self._queue[0], self._queue[1:])
+        with self._lock:
+            next_ones = self._queue if run is self._run else []
+        if next_ones:
+            self.watch(next_ones[0], next_ones[1:])
+
+    def _tell(self, run, verdict, download):
+        with self._lock:
+            if run is self._run:
+                self._verdict.value, self._download.value = verdict_html(verdict), download
+                self._compare()
 
     def _saved(self, run, report):
         """The report is written beside the run, and offered to the browser."""
-        text = page(report, self._history, made=_when(run), abort_qber=self._abort_qber, intensities=self._intensities,
-                    before=self._other())
+        with self._lock:                                     # as they are now: another run may be chosen while it is drawn
+            history, abort_qber, intensities = self._history, self._abort_qber, self._intensities
+            if run is not self._run:
+                return ""
+        text = page(report, history, made=_when(run), abort_qber=abort_qber, intensities=intensities, before=self._other())
         path = run.folder / "report.html"
         with contextlib.suppress(OSError):                   # a folder that became read-only: the download is enough
             path.write_text(text, encoding="utf-8")
@@ -181,7 +198,10 @@ class RunPage:
 
     def _compare(self):
         report, other = self._run.report if self._run else None, self._other()
-        self._table.value = comparison_html(compared(report, other)) if report and other else ""
+        if report and other:
+            self._table.value = comparison_html(compared(report, other))
+        else:
+            self._table.value = "<p>The comparison comes here once a run with a verdict is shown above.</p>" if other else ""
 
     # ------------------------------------------------------------------------------------------------------- the page
 
@@ -199,6 +219,12 @@ class RunPage:
         self._all.value = (f"<table>{heads}{''.join(rows)}</table>"
                            if rows else "<p>No run yet.</p>")
 
+    def _last(self):
+        """What the newest run came to, for a page that shows none: it may have ended while nobody looked."""
+        for run in detached.runs(self.folder)[:1]:
+            return f"The last run, {_name(run)} of {_when(run)}: {_outcome(run)}. Choose it below to see all of it."
+        return ""
+
     @contextlib.contextmanager
     def _quiet(self):
         """New options are no choice by hand."""
@@ -211,6 +237,7 @@ class RunPage:
     def _frame(self):                                        # on the figure's thread, once a frame
         with self._lock:
             readout = self._readout
+            readout.more = f"{len(self._queue)} more to come." if self._queue else ""
             words = (readout.status, readout.cards, readout.fraction)
         self._status.value, self._cards.value = words[:2]
         self._progress.value = min(1.0, max(0.0, words[2]))
@@ -219,7 +246,8 @@ class RunPage:
     def show(self):
         """Show the present state, soon."""
         if self._figure is None:
-            self._status.value = Readout().status
+            self._readout.more = self._last()
+            self._status.value = self._readout.status
             self._buttons()
         else:
             self._figure.touch()
@@ -230,7 +258,7 @@ class RunPage:
         self._busy_changed(busy)
 
     def _build(self):
-        self._listing, self._queue = False, []
+        self._listing, self._queue = False, []               # the runs that wait behind the one that is shown
         wide = ipywidgets.Layout(width="auto", min_width="340px", max_width="640px")
         self._status, self._cards, self._verdict, self._download, self._table, self._all = (
             ipywidgets.HTML() for _ in range(6))
@@ -283,7 +311,7 @@ def _outcome(run):
         return {"waiting": "waiting", "running": "running \u2026", "paused": "paused"}.get(state, "broken off")
     report = run.report
     if report is None:
-        return "could not be analysed"
+        return "stopped" if (run.folder / "stop").exists() else "could not be analysed"
     if not report["secret_bits"]:
         return "no key"
     return f"key of {report['secret_bits']:,} bits, error rate {100 * report['qber_test']:.2f} %"

@@ -32,6 +32,7 @@ def test_files_arrive_in_parts(zone, tmp_path):
     assert zone.got[0][0].read_bytes() == b"abcde" and not any(m.get("refused") for m in zone.said)
     tell(zone, begin(("a.ptu", 0)), ({"kind": "end"},))
     assert zone.got[1][0].parent != zone.got[0][0].parent, "each drop has a folder of its own"
+    assert [files[0].parent.name for files in zone.got] == ["drop-0001-a", "drop-0002-a"], "called by the largest file"
 
 
 @pytest.mark.parametrize("name", ["../a.ptu", "/etc/a.ptu", r"C:\lab\a.ptu"])

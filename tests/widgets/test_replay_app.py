@@ -1,12 +1,17 @@
 """The technician's page without a browser: what its buttons do and what it says."""
 
+import json
+import os
 import shutil
+import signal
+import threading
 import time
 from importlib.resources import files
 
 import pytest
 
 from qkdlab import detached
+from qkdlab.widgets import run_page
 from qkdlab.widgets.replay_app import ReplayApp
 
 DEMO = files("qkdlab.datasets") / "demo"
@@ -87,7 +92,15 @@ def test_files_that_give_no_verdict(lab):
     assert not app._start.disabled
     app._received([wrong])
     assert app._start.disabled, "not what was chosen before"
-    assert "not a recording that can be read" in app._what.value
+    assert "not a recording that can be read: holiday.jpg: byte 0: no known recording begins like this.<" in app._what.value
+    assert not wrong.exists(), "the copy is of no use"
+    half = [lab / "qkdlab-runs" / "dropped" / "drop-0002" / name for name in ("alice.npz", "run.toml")]
+    half[0].parent.mkdir()
+    for path in half:
+        shutil.copy(DEMO / path.name, path)
+    app._received(half)
+    assert "bob.ptu" in app._what.value and app._start.disabled and not half[0].exists()
+    assert str(lab) not in app._what.value
     damaged = lab / "yesterday" / "bob.ptu"
     damaged.write_bytes(damaged.read_bytes()[:2000])
     choose(app, "yesterday")
@@ -98,9 +111,74 @@ def test_files_that_give_no_verdict(lab):
     app.close()
 
 
+def test_stop_ends_the_whole_list(lab):
+    app, queue = ReplayApp(lab), []
+    app.page.begin(lambda: queue.extend(
+        detached.prepare(lab / "yesterday", lab / "qkdlab-runs", pace=0.1) for _ in range(3)) or queue)
+    wait_for(lambda: "2 more to come" in app.page._status.value)
+    later = ReplayApp(lab)                                   # a tab opened meanwhile follows all of them
+    wait_for(lambda: "2 more to come" in later.page._status.value)
+    app.stop()
+    wait_for(lambda: all(run.state == "ended" for run in queue))
+    assert [run.report is None for run in queue] == [False, True, True]
+    wait_for(lambda: "was stopped before it began" in later.page._verdict.value)
+    for page in (app, later):
+        page.close()
+
+
+def test_runs_whose_process_died_before_them_do_not_block_the_page(lab):
+    runs = [detached.prepare(lab / "yesterday", lab / "qkdlab-runs", pace=0.1) for _ in range(2)]
+    detached.prepare(lab / "yesterday", lab / "qkdlab-runs")          # and one that was never begun
+    detached.begin(*runs)
+    wait_for(lambda: runs[0].state == "running")
+    assert runs[1].state == "waiting"
+    os.kill(json.loads((runs[0].folder / "process.json").read_text())["pid"], signal.SIGKILL)
+    wait_for(lambda: [run.state for run in runs] == ["lost", "lost"])
+    app = ReplayApp(lab)
+    choose(app, "yesterday")
+    assert not app.page.busy and not app._start.disabled and app.page._all.value.count("broken off") == 2
+    app.close()
+
+
+def test_the_report_of_one_run_never_stands_under_another(lab, monkeypatch):
+    drawing, go_on = threading.Event(), threading.Event()
+
+    def slowly(*given, **named):
+        drawing.set()
+        assert go_on.wait(60)
+        return "<p>the first</p>"
+
+    app = ReplayApp(lab)
+    choose(app, "yesterday")
+    monkeypatch.setattr(run_page, "page", slowly)
+    app.start()
+    assert drawing.wait(60)
+    monkeypatch.setattr(run_page, "page", lambda *given, **named: "<p>the second</p>")
+    app.start()                                              # while the first report is being drawn
+    wait_for(lambda: "qk-report" in app.page._download.value)
+    shown = app.page._download.value
+    go_on.set()
+    second, first = detached.runs(app.runs_folder)
+    wait_for(lambda: (first.folder / "report.html").exists())
+    assert app.page._download.value == shown and (second.folder / "report.html").read_text() == "<p>the second</p>"
+    app.close()
+
+
+def test_a_page_tells_what_the_last_run_came_to(lab):
+    run = detached.prepare(lab / "yesterday", lab / "qkdlab-runs")
+    run.start()
+    assert run.wait(90)
+    app = ReplayApp(lab)
+    assert "The last run, yesterday of" in app.page._status.value and "key of" in app.page._status.value
+    assert not app.page._table.value
+    app.page._beside.value = run.folder
+    assert "once a run with a verdict is shown" in app.page._table.value
+    app.close()
+
+
 def test_an_empty_folder(tmp_path):
     app = ReplayApp(tmp_path)
-    assert app._start.disabled and "Nothing is chosen" in app._what.value
+    assert app._start.disabled and app._start_all.disabled and "Nothing is chosen" in app._what.value
     app.start()
     app.start_all()
     assert not detached.runs(app.runs_folder)
