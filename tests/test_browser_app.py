@@ -140,3 +140,16 @@ def test_nobody_else_ends_the_kernel_of_a_page(address, page):
     for headers in ({"Cookie": cookies}, {"Cookie": cookies, "Origin": "http://elsewhere.example"}, {"Accept": "*/*"}):
         assert answered(address, f"voila/api/shutdown/{kernel}", "POST", headers) in (403, 404)
     assert answered(address, f"api/kernels/{kernel}") == 200
+
+
+def test_a_server_that_is_gone_is_told(address, page):
+    page.route_web_socket("**/gone", lambda socket: socket.close())
+    page.route_web_socket("**/back", lambda socket: None)
+    page.goto(address)
+    page.wait_for_selector(".qk-drop")
+    assert not page.locator("body.qk-gone").count()
+    connect = "name => { new WebSocket(`ws://${location.host}/${name}`) }"
+    page.evaluate(connect, "gone")
+    page.wait_for_selector("body.qk-gone")
+    page.evaluate(connect, "back")
+    page.wait_for_selector("body:not(.qk-gone)")

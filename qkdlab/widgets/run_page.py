@@ -42,6 +42,13 @@ PAGE_STYLE = STYLE + """<style>
 body[data-jp-theme-light="false"] .qk-app { --jp-widgets-dropdown-arrow: url("data:image/svg+xml,\
 %3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E%3Cpath d='M4 7l5 5 5-5' fill='none' stroke='%23ddd' \
 stroke-width='2'/%3E%3C/svg%3E"); }
+.qk-verdict.qk-awaited { min-height: 124px; } .qk-awaited { min-height: 22px; } .qk-awaited.widget-box { min-height: 590px; }
+.qk-verdict.qk-awaited .widget-html-content:empty::before { content: "The verdict comes here when the run has ended.";
+  display: block; padding: 8px 16px; border-left: 8px solid var(--jp-border-color2, #ddd);
+  color: var(--jp-ui-font-color2, #555); }
+.qk-app.jupyter-widgets-disconnected::before { content: "This page has lost its program: what is shown stays, but nothing \
+here can be pressed any more. Load the page again; a run that is under way goes on."; }
+.qk-app.jupyter-widgets-disconnected .qk-drop { pointer-events: none; opacity: 0.5; }
 .qk-app a.qk-link { color: var(--jp-content-link-color, #0072B2); text-decoration: underline; }
 </style>"""
 
@@ -84,8 +91,11 @@ class RunPage:
 
     def stop(self):
         """End the run that is shown, and those that wait behind it; what was collected becomes key if it is enough."""
-        for run in [*self._queue, self._run] if self._run is not None else []:
+        for run in [*self._queue, self._run] if self.busy else []:
             run.stop()
+        if self.busy:                          # a long block takes its time to become key
+            self._readout.state = "stopping"
+            self.show()
 
     # ---------------------------------------------------------------------------------------------------------- runs
 
@@ -129,9 +139,9 @@ class RunPage:
             f"<details><summary>What the figures show</summary><ul>{meanings}</ul></details>")]
         if old is not None:
             old.close()
-        self._verdict.value, self._table.value = "", ""
-        self._download.value = "The verdict and the report come here when the run has ended."
-        self._verdict.layout.min_height, self._figures.layout.min_height = "124px", "590px"    # nothing jumps
+        self._verdict.value, self._download.value, self._table.value = "", "", ""
+        for part in (self._verdict, self._download, self._figures):                            # nothing jumps
+            part.add_class("qk-awaited")
         self._chosen(run)
         self._unsubscribe = run.subscribe(lambda event: self._on_event(run, event))
         self._compare()
@@ -254,7 +264,7 @@ class RunPage:
 
     def _buttons(self):
         busy = self._run is not None and self._readout.state not in ("ended", "ready")
-        self.stop_button.disabled = not busy
+        self.stop_button.disabled = not busy or self._readout.state == "stopping"
         self._busy_changed(busy)
 
     def _build(self):
