@@ -53,7 +53,8 @@ def process(module, options, folder, environment):
     paths = os.pathsep.join(filter(None, [str(JUPYTER_DATA), os.environ.get("JUPYTER_PATH")]))
     # the kernels of this environment come before any of the same name in the user's home
     environment = os.environ | {"JUPYTER_PREFER_ENV_PATH": "1", "JUPYTER_PATH": paths} | environment
-    server = subprocess.Popen([sys.executable, "-m", module, *options], env=environment, cwd=folder,
+    # -P: a random.py among the recordings is none of the server's modules
+    server = subprocess.Popen([sys.executable, "-P", "-m", module, *options], env=environment, cwd=folder,
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         yield server

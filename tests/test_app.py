@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from qkdlab import app
+from qkdlab import app, serving
 from qkdlab.cli import main
 from qkdlab.errors import BadInput
 from qkdlab.serving import JUPYTER_DATA
@@ -26,6 +26,12 @@ def test_bad_input(tmp_path, capsys):
         with pytest.raises(BadInput, match="port"):
             app.open_app(port=taken.getsockname()[1], browser=False)
     assert main(["app", "nothing"]) == 2 and "known: " in capsys.readouterr().err
+
+
+def test_nothing_of_the_folder_becomes_part_of_the_server(tmp_path):
+    (tmp_path / "platform.py").write_text("raise SystemExit(3)")
+    with serving.process("platform", [], tmp_path, {}) as server:
+        assert server.wait(60) == 0
 
 
 def test_the_token_is_not_on_the_command_line(monkeypatch):

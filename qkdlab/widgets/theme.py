@@ -29,7 +29,7 @@ def _theme(text, quiet, line, page):
         "Legend": {
             "label_text_font": _FONT, "label_text_color": text, "label_text_font_size": "12px", "label_height": 14,
             "background_fill_color": None, "border_line_color": None, "inactive_fill_color": page,
-            "inactive_fill_alpha": 0.7, "glyph_width": 22, "glyph_height": 14, "padding": 0, "margin": 2,
+            "inactive_fill_alpha": 0.7, "glyph_width": 18, "glyph_height": 14, "padding": 0, "margin": 2,
             "spacing": 10, "label_standoff": 4,
         },
         "Span": {"line_color": quiet},
