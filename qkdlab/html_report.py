@@ -30,7 +30,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 td, th { padding: 3px 14px 3px 0; text-align: left; border-bottom: 1px solid #e0e0e0; font-weight: normal; }
 th { color: #555; } pre { font: 12.5px/1.4 ui-monospace, Consolas, monospace; white-space: pre-wrap; }
 footer { color: #555; font-size: 13px; margin: 28px 0; }
-@media print { body { margin: 0; max-width: none; font-size: 11pt; } .figures, .verdict, pre, table { break-inside: avoid; }
+@media print { body { margin: 0; max-width: none; font-size: 11pt; } pre { font-size: 7pt; }
+  .figures, .verdict, pre, table { break-inside: avoid; }
   .figures { grid-template-columns: 1fr 1fr; } details > * { display: block; } }
 """
 

@@ -58,7 +58,15 @@ def test_from_dropped_files_to_a_report(address, page, tmp_path):
     tab_to(page, ".qk-report")
     with page.expect_download() as download:
         page.keyboard.press("Enter")
-    assert "gives a secret key" in download.value.path().read_text()
+    report = download.value.path().read_text()
+    assert "gives a secret key" in report
+    paper = page.context.new_page()                          # as wide as A4 without its margins
+    paper.set_viewport_size({"width": 700, "height": 1000})
+    paper.emulate_media(media="print")
+    paper.set_content(report)
+    assert paper.evaluate("""() => [...document.querySelectorAll('pre')].map(pre =>
+        pre.clientHeight / parseFloat(getComputedStyle(pre).lineHeight) - pre.textContent.trimEnd().split('\\n').length
+    ).every(more => more < 1)"""), "no line of the ledger is broken on paper"
     assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth"), "nothing to scroll sideways"
 
 
