@@ -1,18 +1,27 @@
 // The page's half of LiveFigure: asks the kernel for BokehJS and for the document, then applies what streams in.
 
+const FIRST_WAIT_MS = 1500, LAST_WAIT_MS = 300000;     // for an answer of the kernel: twice as long each time
 const LATE_MS = 250, PATIENCE_MS = 500;                // a late page is one where Stop seems to do nothing
 let asked = 0;
 
+// What a page says while it still connects to a kernel that is busy with another tab may get lost: ask again.
 function ask(model, kind, more) {
   const id = `${Date.now()}-${asked++}-${Math.random()}`;      // replies reach every view of a widget: know one's own
   return new Promise((resolve) => {
+    let wait = FIRST_WAIT_MS, again = 0;
+    const off = () => { clearTimeout(again); model.off("msg:custom", on); };
     const on = (message) => {
       if (message.kind !== kind || message.id !== id) return;
-      model.off("msg:custom", on);
+      off();
       resolve(message);
     };
+    const tell = () => {
+      if (wait > LAST_WAIT_MS || !told(model, { kind: `need-${kind}`, id, ...more })) return off();
+      again = setTimeout(tell, wait);
+      wait *= 2;
+    };
     model.on("msg:custom", on);
-    if (!told(model, { kind: `need-${kind}`, id, ...more })) model.off("msg:custom", on);
+    tell();
   });
 }
 
@@ -32,8 +41,7 @@ async function bokehjs(model, bundles) {
   const loaded = (window.__qkdlab_bokehjs ??= {});
   for (const name of bundles) {
     if (!(name in loaded)) loaded[name] = fetched(model, name);
-    const patience = new Promise((resolve) => { setTimeout(resolve, 1500); });
-    const arrived = await Promise.race([loaded[name].then(() => true), patience]);
+    const arrived = await Promise.race([loaded[name].then(() => true), pause(1500)]);
     if (!arrived) await Promise.race([loaded[name], (loaded[name] = fetched(model, name))]);
   }
   quicken(window.Bokeh);
@@ -50,6 +58,9 @@ async function fetched(model, name) {
   document.head.append(script);
 }
 
+const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+// Animation frames sleep in hidden tabs, where the queue would grow for hours: there a timer takes their place.
+const frame = () => Promise.race([new Promise((resolve) => { requestAnimationFrame(resolve); }), pause(250)]);
 const isDark = () => document.body.dataset.jpThemeLight === "false";
 const floats = (view) => new Float64Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 
@@ -102,12 +113,32 @@ function titled(view) {
 async function render({ model, el }) {
   named();
   await hearing(model);
-  let shown = null, fresh = false, queue = [], timer = 0, dark = isDark(), closed = false;
+  let shown = null, fresh = false, queue = [], resume = () => {}, dark = isDark(), closed = false;
   let quickest = Infinity, complained = 0;
   el.setAttribute("role", "figure");
   el.setAttribute("aria-label", model.get("label"));
 
-  const drain = () => { timer = 0; const ready = queue; queue = []; if (shown) apply(shown.doc, ready); };
+  // One frame at a time, in half of the page's time: the other half is for whatever else it shows. JupyterLab draws cells
+  // that are out of sight, of a second tab as well, only where there is time left.
+  const draw = async () => {
+    while (!closed) {
+      if (!shown || !queue.length) {
+        await new Promise((resolve) => { resume = resolve; });
+        continue;
+      }
+      await frame();
+      if (!shown) continue;
+      const began = performance.now(), ready = queue;
+      queue = [];
+      try {
+        apply(shown.doc, ready);
+      } catch (error) {
+        console.error(error);
+      }
+      await frame();                                   // bokeh draws in the one that follows
+      await pause(performance.now() - began);
+    }
+  };
   // messages wait in line where the page is slower than the kernel: ask for fewer frames
   const complain = (sent) => {
     const now = Date.now(), taken = now - 1000 * sent;         // the two clocks may differ: compare with the quickest
@@ -121,8 +152,7 @@ async function render({ model, el }) {
     complain(message.sent);
     if (!fresh) return;
     queue.push([message, buffers]);
-    // animation frames sleep in hidden tabs: a timer keeps the queue short there
-    if (shown) timer ||= document.hidden ? setTimeout(drain, 250) : requestAnimationFrame(drain);
+    resume();
   };
   const forget = (old) => {
     if (!old) return;
@@ -146,7 +176,7 @@ async function render({ model, el }) {
     shown = { views, place, doc: [...views][0].model.document };
     for (const view of views) titled(view);
     forget(old);
-    drain();
+    resume();
     el.dataset.live = "ready";                       // what the browser tests wait for
     if (asking !== dark) await show();
   };
@@ -159,9 +189,11 @@ async function render({ model, el }) {
   model.on("msg:custom", on);
   watcher.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
   showing = show();
+  draw();
   await showing;
   return () => {
     closed = true;
+    resume();
     watcher.disconnect();
     model.off("msg:custom", on);
     forget(shown);
