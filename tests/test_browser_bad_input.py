@@ -104,6 +104,17 @@ def test_two_tabs_on_one_session(lab, page):
         no_trace(tab)
 
 
+def test_what_is_lost_on_the_way_to_the_kernel_is_said_again(lab, page):
+    page.add_init_script("""const send = WebSocket.prototype.send;
+        WebSocket.prototype.send = function (data) {
+            const words = typeof data === 'string' ? data : new TextDecoder().decode(data);
+            if (words.includes('need-item') && !window.lost) window.lost = true;
+            else send.call(this, data);
+        }""")
+    started(lab, page)
+    assert page.evaluate("() => window.lost")
+
+
 def test_a_computer_so_slow_that_anywidget_gives_up(lab, page):
     page.add_init_script("""const patience = AbortSignal.timeout;
         AbortSignal.timeout = (ms) => patience.call(AbortSignal, ms === 2000 ? 0 : ms)""")

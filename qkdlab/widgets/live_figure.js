@@ -135,7 +135,7 @@ async function render({ model, el }) {
       } catch (error) {
         console.error(error);
       }
-      await frame();                                   // bokeh draws in the one that follows
+      for (let k = 0; k < 2; k++) await frame();       // bokeh waits for one, and draws in the next
       await pause(performance.now() - began);
     }
   };
