@@ -129,7 +129,7 @@ def _server(port, folder, token):
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")         # a container; the server listens on loopback alone
     with tempfile.TemporaryDirectory(prefix="qkdlab-") as settings:
-        _silence_news(pathlib.Path(settings))
+        _configure(pathlib.Path(settings))
         paths = os.pathsep.join(filter(None, [settings, os.environ.get("JUPYTER_CONFIG_PATH")]))
         environment = {"JUPYTER_TOKEN": token, "JUPYTER_CONFIG_PATH": paths,
                        "QKDLAB_DATA": os.environ.get("QKDLAB_DATA", str(folder))}      # where the launcher's apps look
@@ -137,8 +137,15 @@ def _server(port, folder, token):
             yield server
 
 
-def _silence_news(folder):
-    """No question about news at the first start: lab machines have no net, and the settings of the user are not ours."""
+def _configure(folder):
+    """Settings of this server alone; those of the user are not ours.
+
+    No question about news at the first start: lab machines have no net. And widgets talk to the kernel without subshells:
+    ipykernel 7.4 sends what a page says to a widget to the subshell that last spoke for it, and drops it where that one
+    ended with an earlier tab. A second tab had no figures then, and its Stop was not heard.
+    """
     (folder / "labconfig").mkdir()
     disabled = {"@jupyterlab/apputils-extension:announcements": True}
     (folder / "labconfig" / "page_config.json").write_text(json.dumps({"disabledExtensions": disabled}))
+    kernels = {"@jupyterlab/apputils-extension:kernels-settings": {"commsOverSubshells": "disabled"}}
+    (folder / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(kernels))
