@@ -4,7 +4,7 @@ const FIRST_WAIT_MS = 1500, LAST_WAIT_MS = 300000;     // for an answer of the k
 const LATE_MS = 250, PATIENCE_MS = 500;                // a late page is one where Stop seems to do nothing
 let asked = 0;
 
-// What a page says while it still connects to a kernel that is busy with another tab may get lost: ask again.
+// A kernel may drop what a page says where another tab was there before (see qkdlab/lab.py, _configure): ask again.
 function ask(model, kind, more) {
   const id = `${Date.now()}-${asked++}-${Math.random()}`;      // replies reach every view of a widget: know one's own
   return new Promise((resolve) => {

@@ -21,7 +21,7 @@ from ..live_figure import LiveFigure
 from .parts import exercise, panel, slider
 
 __all__ = ["best_gate", "blur", "clock_offset", "demo", "fastest_clock", "folded", "gate", "key_of_gate", "labelled",
-           "spectrum"]
+           "spectrum", "tags_of"]
 
 _ORIGINS = (("signal", "blue"), ("dark count", "vermillion"), ("afterpulse", "purple"))
 _WIDTHS = np.unique(np.geomspace(20, 9000, 80).round(-1))       # ps
@@ -51,7 +51,7 @@ def labelled(link, seconds=0.2, seed=1):
     """
     with tempfile.TemporaryDirectory() as folder:
         made = generate(pathlib.Path(folder) / "lesson.h5", seconds=seconds, seed=seed, settings=link)
-        return _tags(qkdlab.open(made.path)), read_truth(made.truth)
+        return tags_of(qkdlab.open(made.path)), read_truth(made.truth)
 
 
 def spectrum(recording, search_ppm=10.0):
@@ -63,7 +63,7 @@ def spectrum(recording, search_ppm=10.0):
     search_ppm : float
         To both sides of the nominal rate.
     """
-    tags, nominal_hz = _tags(recording), recording.source.clock_hz
+    tags, nominal_hz = tags_of(recording), recording.source.clock_hz
     detector = _detectors(recording, tags)
     source = named_source("spectrum", "ppm", "power")
     plot = figure_frame("Does the light beat at this rate?", "power |R|\u00b2 / N",
@@ -109,7 +109,7 @@ def folded(recording, milliseconds=10.0, offset_ppm=0.0):
     offset_ppm : float
         Where the slider begins.
     """
-    tags, nominal_hz = _tags(recording), recording.source.clock_hz
+    tags, nominal_hz = tags_of(recording), recording.source.clock_hz
     stop = np.searchsorted(tags.time_ps, tags.time_ps[0] + int(milliseconds * 1e9))
     since_ps = (tags.time_ps[:stop] - tags.time_ps[0]).astype(float)
     detector = _detectors(recording, tags)[:stop]
@@ -137,7 +137,7 @@ def folded(recording, milliseconds=10.0, offset_ppm=0.0):
 @exercise("ppm")
 def clock_offset(answer, recording):
     """Check how far (ppm) the pulse rate by Bob's clock is from the nominal one, by finding it in his tags."""
-    tags, nominal_hz = _tags(recording), recording.source.clock_hz
+    tags, nominal_hz = tags_of(recording), recording.source.clock_hz
     found = pulse_rate(tags.time_ps, nominal_hz, detector=_detectors(recording, tags))
     true = 1e6 * (found.rate_hz / nominal_hz - 1)
     if abs(answer - true) <= 0.15:
@@ -289,7 +289,8 @@ def fastest_clock(answer, link):
             f"{'slower' if lost > 0.01 else 'you may go faster'}.", False)
 
 
-def _tags(recording):
+def tags_of(recording):
+    """All tags of a recording, as one TimeTags."""
     blocks = list(recording.tag_blocks())
     return TimeTags(np.concatenate([b.time_ps for b in blocks]), np.concatenate([b.channel for b in blocks]))
 

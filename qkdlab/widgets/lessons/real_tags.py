@@ -10,7 +10,7 @@ from qkdlab.postprocessing.pulse_rate import pulse_rate
 
 from ..live import figure_frame, named_source
 from ..live_figure import LiveFigure
-from .clocks import demo
+from .clocks import demo, tags_of
 from .parts import exercise, feedback, panel, slider
 
 __all__ = ["fold", "gate", "jitter"]
@@ -38,11 +38,10 @@ def fold(path=None):
         Where the pulse rate is neither counted nor told.
     """
     recording = qkdlab.open(path) if path else demo()
-    tags = list(recording.tag_blocks())
-    time_ps, channel = (np.concatenate([getattr(block, part) for block in tags]) for part in ("time_ps", "channel"))
-    if not len(time_ps):
+    tags = tags_of(recording)
+    if not len(tags):
         raise BadInput("there is no click in it", where=path or "", field="tags", value=0)
-    time_ps = time_ps[channel == np.bincount(channel).argmax()]
+    time_ps = tags.time_ps[tags.channel == np.bincount(tags.channel).argmax()]
     rate_hz = recording.sync_rate_hz
     if not rate_hz:
         time_ps = time_ps[: np.searchsorted(time_ps, time_ps[0] + COHERENT_PS)]
