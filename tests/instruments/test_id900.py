@@ -11,6 +11,7 @@ from fake_devices import ZmqFake
 from qkdlab.errors import BadInput
 from qkdlab.instruments.errors import DeviceError, InstrumentDisconnected
 from qkdlab.instruments.id900 import GAP_PS, connect
+from qkdlab.instruments.servers import free_ports
 
 WIDTH = 200_000_000_000
 
@@ -18,10 +19,9 @@ WIDTH = 200_000_000_000
 class Controller:
     """The two services by their documented words; plays `stretches` of times, one list of arrays an input."""
 
-    def __init__(self, stretches, base, split=None):
+    def __init__(self, stretches, split=None):
         self.stretches, self.split, self.settings, self.errors = stretches, split, {"REC:PWID": str(WIDTH)}, {}
         self.pairs, self.ids, self.refuse, self.stay_open = {}, {}, False, False
-        self.base = base
         self.control = ZmqFake(self.command)
         self.target = ZmqFake(self.link)
 
@@ -73,20 +73,13 @@ def bound(socket, port):
     raise AssertionError(f"port {port} is still in use")
 
 
-def free_ports():
-    socket = zmq.Context.instance().socket(zmq.REP)
-    port = socket.bind_to_random_port("tcp://127.0.0.1", min_port=20000, max_port=60000)
-    socket.close(0)
-    return port
-
-
 @pytest.fixture
 def made():
     opened = []
 
     def make(stretches, channels=(1, 2), **options):
-        base = free_ports()
-        controller = Controller(stretches, base, **options)
+        base = free_ports(4) - 1
+        controller = Controller(stretches, **options)
         opened.append(controller)
         tagger = connect(controller.control.address, channels=channels, stream_port=base, timeout_s=20,
                          target=controller.target.address)

@@ -10,7 +10,7 @@ import zmq
 from dialogue import still
 
 from qkdlab.errors import BadInput
-from qkdlab.instruments.servers import SimulatedBench, World
+from qkdlab.instruments.servers import SimulatedBench, World, free_ports
 
 
 @contextlib.contextmanager
@@ -133,16 +133,20 @@ def test_zmq_answers_every_message_and_survives_a_stall():
             assert ask("*IDN?").startswith("IDQ")
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
+def test_free_ports_are_neighbours_that_no_outgoing_connection_is_given():
+    for _ in range(20):
+        first = free_ports(4)
+        assert 20_000 <= first and first + 4 <= 32_000
+        with contextlib.ExitStack() as held:
+            for port in range(first, first + 4):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
 
 
 def test_tags_over_pair_sockets():
     with SimulatedBench(still(), ["id900"]) as bench, req(bench.address("id900")) as ask, \
             req(bench.address("id900", "datalink")) as link, zmq.Context() as context, \
             context.socket(zmq.PAIR) as stream:
-        port = free_port()
+        port = free_ports(1)
         stream.linger, stream.rcvtimeo = 0, 10_000
         answer = json.loads(link(f"start-stream --address 127.0.0.1 --channel 2 --stream-port {port}"))
         assert answer == {"id": 1}
