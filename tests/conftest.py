@@ -4,6 +4,7 @@ import importlib
 import os
 import pathlib
 
+import hypothesis
 import pytest
 
 from qkdlab import _ext
@@ -11,6 +12,14 @@ from qkdlab import _ext
 pytest_plugins = ["browser_pages"]
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# The same examples in every run, however slow the machine: a commit is not refused by the throw of a die. New examples are
+# drawn where they are asked for: HYPOTHESIS_PROFILE=many, as `make sanitize` does, or --hypothesis-profile=default.
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True, print_blob=True,
+                                     suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("many", deadline=None, max_examples=1000, print_blob=True,
+                                     suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(params=_ext.paths)
