@@ -30,6 +30,7 @@ from .instruments.instrument import LIGHT, danger, safe_when_terminated
 from .instruments.interfaces import RandomSource, TimeTagger
 from .live import LiveLink
 from .played import PlayedOnce
+from .ports import free_ports
 from .randomness import watched
 from .session import Session
 from .settings import nearest, to_table
@@ -155,7 +156,7 @@ class Bench:
             return f"swabian://{self.simulation.device(name).serial}"
         if entry.driver == "id900":
             options["target"] = self.simulation.address(name, "datalink")
-            options.setdefault("stream_port", instruments.servers.free_ports(4) - 1)
+            options.setdefault("stream_port", free_ports(4) - 1)
         return self.simulation.address(name)
 
     def _set_up(self, name, device):

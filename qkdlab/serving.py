@@ -14,6 +14,7 @@ import urllib.request
 import webbrowser
 
 from .errors import BadInput
+from .ports import free_ports
 
 __all__ = ["JUPYTER_DATA", "checked_port", "ended_by_sigterm", "process", "serve", "wait_until_up"]
 
@@ -21,16 +22,17 @@ JUPYTER_DATA = pathlib.Path(__file__).parent / "jupyter"         # templates and
 
 
 def checked_port(port):
-    """`port` if nobody listens there, or a free one."""
+    """`port` if nobody listens there, or a free one: one that no outgoing connection is given until the server is up."""
+    port = port or free_ports(1)
     with socket.socket() as probe:
         if os.name == "posix":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port or 0))
+            probe.bind(("127.0.0.1", port))
         except (OSError, OverflowError, TypeError) as error:
             raise BadInput(f"cannot serve on this port: {getattr(error, 'strerror', None) or error}", field="port",
                            value=port) from None
-        return probe.getsockname()[1]
+        return port
 
 
 @contextlib.contextmanager

@@ -5,7 +5,16 @@ import math
 import os
 import socket
 import threading
+import time
 import urllib.parse
+
+
+def until(condition, patience_s=60):
+    """Wait for what other threads do."""
+    end = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.002)
 
 
 class TcpFake:
@@ -65,7 +74,7 @@ class TcpFake:
         self._listener.close()
         self.hang_up()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
 
     def __enter__(self):
         return self
@@ -99,7 +108,7 @@ class ZmqFake:
 
     def close(self):
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join(60)
         self._socket.close(0)
 
     def __enter__(self):
@@ -139,7 +148,7 @@ class HttpFake:
     def close(self):
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(5)
+        self._thread.join(60)
 
     def __enter__(self):
         return self
@@ -206,6 +215,6 @@ def serial_port(address):
         with contextlib.suppress(OSError):
             wire.shutdown(socket.SHUT_RDWR)
         for thread in threads:
-            thread.join(1)
+            thread.join(60)
         wire.close()
         os.close(master)

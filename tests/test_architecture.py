@@ -10,8 +10,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "qkdlab"
-BASE = {"bits", "choices", "classical_channel", "datatypes", "draws", "entropy", "errors", "palette", "preamble",
-        "provenance", "public_settings", "registry", "settings", "streams", "svg"}
+BASE = {"bits", "choices", "classical_channel", "datatypes", "draws", "entropy", "errors", "palette", "ports",
+        "preamble", "provenance", "public_settings", "registry", "settings", "streams", "svg"}
 STEPS = {"datasets", "instruments", "postprocessing", "proofs", "protocols"}
 TOP = {"accounting", "archive", "bench", "bench_check", "bench_file", "calibration", "chart", "classroom",
        "detached", "executors", "figures", "html_report", "ledger", "live", "parties", "played", "randomness",

@@ -13,9 +13,8 @@ The bytes follow the makers' manuals where one was found; a module says so where
 from qkdlab.registry import Registry
 
 from .bench import SimulatedBench
-from .server import free_ports
 from .world import World
 
-__all__ = ["SimulatedBench", "World", "free_ports", "menu"]
+__all__ = ["SimulatedBench", "World", "menu"]
 
 menu = Registry("qkdlab.instruments.servers", need="device")

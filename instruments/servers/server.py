@@ -2,19 +2,14 @@
 
 import asyncio
 import contextlib
-import random
-import socket
 import threading
 
 from qkdlab.errors import BadInput
-from qkdlab.instruments.errors import InstrumentError
 
-__all__ = ["HOST", "Server", "free_ports"]
+__all__ = ["HOST", "Server"]
 
 HOST = "127.0.0.1"
 _LOOK_S = 0.005                  # how often a connection is asked whether something is due
-_NOT_LENT = range(20_000, 32_000)           # below what systems lend to outgoing connections: one that waits for its
-                                            # service could even be connected to itself, and the service finds its port taken
 
 
 class Server:
@@ -195,17 +190,3 @@ class _Router:
                 return
             except OSError:
                 await asyncio.sleep(_LOOK_S)
-
-
-def free_ports(n):
-    """The first of `n` neighbouring ports that are free on loopback now, and that no outgoing connection is given."""
-    for _ in range(100):
-        first = random.randrange(_NOT_LENT.start, _NOT_LENT.stop - n)
-        with contextlib.ExitStack() as held:
-            try:
-                for port in range(first, first + n):
-                    held.enter_context(socket.socket()).bind((HOST, port))
-                return first
-            except OSError:
-                continue
-    raise InstrumentError("no free ports for the streams of a simulated tagger")

@@ -11,7 +11,7 @@ from fake_devices import ZmqFake
 from qkdlab.errors import BadInput
 from qkdlab.instruments.errors import DeviceError, InstrumentDisconnected
 from qkdlab.instruments.id900 import GAP_PS, connect
-from qkdlab.instruments.servers import free_ports
+from qkdlab.ports import free_ports
 
 WIDTH = 200_000_000_000
 
