@@ -8,9 +8,12 @@ import hypothesis
 import pytest
 
 from qkdlab import _ext
+from qkdlab.instruments.instrument import Instrument
+from qkdlab.instruments.thorlabs_osw import ThorlabsOsw
 
 pytest_plugins = ["browser_pages"]
 
+PATIENCE_S = 60.0
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # The same examples in every run, however slow the machine: a commit is not refused by the throw of a die. New examples are
@@ -26,6 +29,13 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 def kernel(request):
     """A kernel by name, once for each instruction path of this machine: ``kernel("sift").compress(...)``."""
     return lambda name: importlib.import_module(f"qkdlab._ext.{request.param}.{name}")
+
+
+@pytest.fixture(autouse=True)
+def patient_drivers(monkeypatch):
+    """A driver to which a test gives no time limit waits long for its answers: a busy machine may stand still."""
+    for driver in (Instrument, ThorlabsOsw):
+        monkeypatch.setattr(driver, "timeout_s", PATIENCE_S)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
-import time
 
 import pytest
-from fake_devices import Script, TcpFake
+from fake_devices import Script, TcpFake, until
 
 from qkdlab.instruments.id120 import connect
 
@@ -27,8 +26,5 @@ def test_the_tree_of_commands():
             assert detector.breakdown_v == 53
             detector.integration_time_s = 0.2
             assert (detector.count_rate_hz, detector.counts) == (12345, 2469)
-        stop = 200
-        while script.pairs and stop:
-            stop -= 1
-            time.sleep(0.01)
+        until(lambda: not script.pairs)
         assert script.is_done()

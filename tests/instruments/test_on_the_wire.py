@@ -2,12 +2,15 @@
 
 import contextlib
 import math
+import time
+import types
 
 import pytest
 from fake_devices import wrong_values
 
 from qkdlab import instruments
 from qkdlab.errors import BadInput
+from qkdlab.instruments import instrument
 from qkdlab.instruments.errors import DeviceError, InstrumentDisconnected, InstrumentError, InstrumentTimeout
 from qkdlab.instruments.servers import SimulatedBench, World
 from qkdlab.instruments.servers import menu as servers
@@ -47,8 +50,9 @@ def test_tells_who_it_is_and_all_its_values(name):
 
 
 @each
-def test_what_is_set_is_read_back(name):
-    with wired(name) as (device, _):
+def test_what_is_set_is_read_back(name, monkeypatch):
+    monkeypatch.setattr(instrument, "time", types.SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: None))
+    with wired(name) as (device, _):                     # a paddle moves a step an answer: who waits in between loses time
         for setting, p in device.parameters().items():
             if p.set is None or setting in NOT_ANY_TIME.get(name, ()):
                 continue
@@ -82,12 +86,13 @@ def test_out_of_range_is_refused_and_not_sent(name):
 def test_a_fault_is_a_typed_error_and_the_next_exchange_is_right(name, fault, raised):
     if name == "id900":                                  # ZeroMQ gives whole messages or none, and connects by itself
         fault, raised = fault.replace("half_line", "stall"), InstrumentTimeout
-    with wired(name, timeout_s=20.0) as (device, bench):
-        right, device.transport.timeout_s = device.identity(), 0.15 if raised is InstrumentTimeout else 20.0
-        bench.fault(name, fault, 1, **({"seconds": 0.5} if fault == "delay" else {}))
+    with wired(name) as (device, bench):
+        right, patience_s = device.identity(), device.transport.timeout_s
+        device.transport.timeout_s = 0.15 if raised is InstrumentTimeout else patience_s
+        bench.fault(name, fault, 1, **({"seconds": 60.0} if fault == "delay" else {}))
         with pytest.raises(raised):
             device._identify(device.transport)
-        device.transport.timeout_s = 20.0
+        device.transport.timeout_s = patience_s
         bench.clear(name)
         for _ in range(3):
             assert device._identify(device.transport) == right
@@ -96,13 +101,14 @@ def test_a_fault_is_a_typed_error_and_the_next_exchange_is_right(name, fault, ra
 
 @pytest.mark.parametrize("name", [n for n in ON_A_LINE if n != "agiltron_switch"])      # its frames have no checksum
 def test_garbled_answers_give_typed_errors_and_no_wrong_numbers(name):
-    with wired(name, timeout_s=0.3) as (device, bench):
+    with wired(name) as (device, bench):
+        patience_s, device.transport.timeout_s = device.transport.timeout_s, 0.3         # what has no end is waited for
         bench.fault(name, "garble", 1)
         numbers = [p for p in device.parameters().values() if p.get is not None and p.kind is float and p.snapshot]
         with contextlib.suppress(InstrumentError):
             for p in numbers[:1]:
                 assert math.isfinite(p.read(device))     # a digit may be another digit: no line protocol can tell
-        device.transport.timeout_s = 2.0
+        device.transport.timeout_s = patience_s
         bench.clear(name)
         for p in numbers[:1]:
             before = p.read(device)

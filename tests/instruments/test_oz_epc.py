@@ -27,9 +27,11 @@ def test_voltages_frequencies_and_modes():
 
 def test_an_answer_without_its_done_is_none():
     with TcpFake(Script([(b"V?\r", VOLTAGES), (b"F?\r", b"Frequency(Hz): CH1 007\r\n")], {b"V?\r": VOLTAGES})) as fake:
-        with connect(fake.address, timeout_s=0.1) as controller:
+        with connect(fake.address) as controller:
+            patience_s, controller.transport.timeout_s = controller.transport.timeout_s, 0.1
             with pytest.raises(InstrumentTimeout):
                 _ = controller.frequency_1_hz
+            controller.transport.timeout_s = patience_s
             assert controller.squeezer_2_v == 5
     with TcpFake(lambda request: b"who?\r\nDone\r\n") as fake, pytest.raises(DeviceError, match="who"):
         connect(fake.address)

@@ -1,8 +1,7 @@
 import json
-import time
 
 import pytest
-from fake_devices import Script, TcpFake
+from fake_devices import Script, TcpFake, until
 
 from qkdlab.errors import BadInput
 from qkdlab.instruments.errors import DeviceError, InstrumentInUse
@@ -173,11 +172,7 @@ def test_closing_goes_by_the_safe_state(fake):
     with pytest.raises(RuntimeError), Laser(fake.address):
         raise RuntimeError
     Laser(fake.address).close()
-    stop = 200
-    while fake.received.count(b"OUTP OFF\n") < 2 and stop:
-        stop -= 1
-        time.sleep(0.01)
-    assert fake.received.count(b"OUTP OFF\n") == 2
+    until(lambda: fake.received.count(b"OUTP OFF\n") == 2)
     broken = Laser(fake.address)
     fake.close()
     broken.close()

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:It is not known whether:FutureWa
 PM100 = dict(driver="pymeasure.instruments.thorlabs:ThorlabsPM100USB", kind="PowerMeter",
              parameters={"power_w": {"attribute": "power", "unit": "W", "read_only": True},
                          "wavelength_nm": {"attribute": "wavelength", "unit": "nm", "low": 800, "high": 1700}},
-             methods={"zero": "measure_power"})
+             methods={"zero": "measure_power"}, line={"timeout": 60_000})
 STATE = {b"*IDN?": b"THORLABS,PM100USB,P2001234,1.4.0\n", b"SYST:SENSOR:IDN?": b"S154C,12345,05-Jan-2024,1,1,289\n",
          b"MEAS:POW?": b"1.5E-06\n", b"SENSE:CORR:WAV?": b"1550\n"}
 
@@ -34,8 +34,7 @@ def test_their_driver_behind_our_interface():
 def test_their_driver_on_a_dead_and_on_a_mute_line():
     with TcpFake(Script(always=dict(STATE))) as fake:
         address = fake.address
-        options = PM100 | {"line": {"timeout": 200}}
-        with connect(address, **options) as meter:
+        with connect(address, **PM100 | {"line": {"timeout": 2000}}) as meter:
             fake.answer = lambda request: None
             with pytest.raises(InstrumentTimeout):
                 _ = meter.power_w

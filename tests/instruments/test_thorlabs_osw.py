@@ -21,7 +21,7 @@ def test_switching():
 
 def test_the_first_query_may_go_unanswered():
     with TcpFake(Script([(b"S?", b""), (b"S?", b"2\r\n"), (b"S?", b"2\r\n")])) as fake:
-        with connect(fake.address, timeout_s=0.05) as switch:
+        with connect(fake.address, timeout_s=2.0) as switch:
             assert switch.port == 2
     with TcpFake(lambda request: b"hello\r\n") as fake, pytest.raises(DeviceError, match="hello"):
         connect(fake.address)

@@ -1,10 +1,9 @@
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
-from fake_devices import HttpFake, Script, TcpFake, ZmqFake, serial_port
+from fake_devices import HttpFake, Script, TcpFake, ZmqFake, serial_port, until
 
 from qkdlab.errors import BadInput
 from qkdlab.instruments.errors import (
@@ -24,7 +23,7 @@ def ask_identity(transport):
     return transport.query("*IDN?")
 
 
-def opened(address, *, framing=None, identify=ask_identity, timeout_s=2.0, session=""):
+def opened(address, *, framing=None, identify=ask_identity, timeout_s=60.0, session=""):
     return open_transport(address, framing=framing or Line(), identify=identify, timeout_s=timeout_s, session=session)
 
 
@@ -44,12 +43,12 @@ def test_a_late_answer_is_never_taken_for_the_next():
 
     def answer(request):
         if request == b"SLOW?":
-            release.wait(5)
+            release.wait(60)
             return b"slow\n"
         return IDN.get(request, request + b"!\n")
 
     with TcpFake(answer) as fake:
-        line = opened(fake.address, timeout_s=0.3)
+        line = opened(fake.address)
         with pytest.raises(InstrumentTimeout, match="SLOW"):
             line.query("SLOW?", timeout_s=0.05)
         release.set()
@@ -82,10 +81,7 @@ def test_what_is_said_unasked_is_not_an_answer():
         line = opened(fake.address)
         line.record()
         line.write("SET")
-        stop = time.monotonic() + 5
-        while len(fake.received) < 2 and time.monotonic() < stop:
-            time.sleep(0.01)
-        time.sleep(0.05)
+        until(line._connection.leftover)
         assert line.query("ATT?") == "7"
         assert [entry[2] for entry in line.transcript() if entry[1] == "?"] == [b"1\n"]
         line.close()
@@ -93,7 +89,7 @@ def test_what_is_said_unasked_is_not_an_answer():
 
 def test_a_greeting_is_not_the_identity():
     def identify(transport):
-        time.sleep(0.1)                                  # so that the greeting is there
+        until(transport._connection.leftover)            # the greeting is there
         return transport.query("*IDN?")
 
     with TcpFake(Script(always=IDN), greeting=b"Welcome to the box\r\n") as fake:
@@ -106,7 +102,7 @@ def test_a_greeting_is_not_the_identity():
 
 def test_a_peer_that_dies_and_one_that_comes_back():
     with TcpFake(Script(always=IDN | {b"ATT?": b"7\n"})) as fake:
-        line = opened(fake.address, timeout_s=0.5)
+        line = opened(fake.address)
         fake.hang_up()
         assert line.query("ATT?") == "7"                 # noticed before anything was sent
         fake.answer = lambda request: fake.hang_up()
@@ -135,7 +131,7 @@ def test_a_dead_address_cannot_be_opened():
     for dead in (address, address.replace("tcp", "http"), f"visa://TCPIP0::127.0.0.1::{address.split(':')[-1]}::SOCKET"
                  "?library=@py", "serial:///dev/there-is-no-such-port"):
         with pytest.raises(InstrumentDisconnected):
-            opened(dead, timeout_s=0.5)
+            opened(dead)
     with pytest.raises(InstrumentError):                 # ZeroMQ connects to nobody without a word
         opened(address.replace("tcp", "zmq"), framing=Message(), timeout_s=0.1)
 
@@ -330,12 +326,12 @@ def test_a_serial_port():
 
     def answer(request):
         if request == b"SLOW?":
-            release.wait(5)
+            release.wait(60)
             return b"late\n"
         return IDN.get(request, request + b"!\n")
 
     with TcpFake(answer) as fake, serial_port(fake.address) as path:
-        line = opened(f"serial://{path}?baud=115200", timeout_s=1)
+        line = opened(f"serial://{path}?baud=115200")
         assert line.query("A?") == "A?!"
         with pytest.raises(InstrumentTimeout):
             line.query("SLOW?", timeout_s=0.05)

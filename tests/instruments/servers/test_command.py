@@ -19,11 +19,11 @@ def test_the_first_line_is_the_address_and_a_signal_ends_it():
         stack.callback(lambda: [each.kill() for each in served])
         for each, stop in zip(served, (signal.SIGTERM, signal.SIGINT), strict=True):
             host, port = each.stdout.readline().strip().split(":")
-            with socket.create_connection((host, int(port)), 5) as line:
+            with socket.create_connection((host, int(port)), 60) as line:
                 line.sendall(b"S?\r\n")
                 assert line.recv(10) == b"1\r\n" and host == "127.0.0.1"
             each.send_signal(stop)
-            out, err = each.communicate(timeout=20)
+            out, err = each.communicate(timeout=60)
             assert each.returncode == 0 and out == "" and err.count("\n") == 1
 
 

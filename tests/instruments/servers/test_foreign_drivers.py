@@ -13,7 +13,7 @@ from qkdlab.instruments.servers import SimulatedBench
 def connected(driver, bench, name):
     host, port = bench.address(name).split("//")[1].split(":")
     device = driver(f"TCPIP0::{host}::{port}::SOCKET", visa_library="@py", read_termination="\n", write_termination="\n",
-                    timeout=5000)
+                    timeout=60_000)
     try:
         yield device
     finally:

@@ -35,7 +35,7 @@ def recorded(box, *sinks):
     """Play what is set and wait for the end; the tags that each sink got, per sending."""
     box.link._sinks = dict(enumerate(sinks))
     assert say(box, "REC:ENAB ON;:REC:PLAY") == ""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while say(box, "REC:STAGe?") == "PLAYING" and time.monotonic() < deadline:
         time.sleep(0.002)
     assert all(sink.ended == 1 for sink in sinks) and say(box, "SYST:ERR?").startswith("0,")
@@ -114,7 +114,7 @@ def test_an_acquisition_without_end_goes_on_until_it_is_stopped(box):
     sink = Sink(1)
     box.link._add(sink, 1, {})
     say(box, "RAW1:STOP:LINK INPU1;:RAW1:SEND ON;:REC:ENAB ON;DUR INF;PLAY")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(sink.parts) < 3 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert say(box, "REC:STAG?;STOP") == "PLAYING"
@@ -220,7 +220,7 @@ def test_files(tmp_path):
         assert command(wrong or " ")["error"]["description"], wrong
     assert not (tmp_path.parent / "outside.bin").exists()
     say(box, "REC:PLAY")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while say(box, "REC:STAG?") == "PLAYING" and time.monotonic() < deadline:
         time.sleep(0.002)
     assert command("stop --id 1") == {"id": 1} and command("stop --id 2") == {"id": 2}

@@ -174,7 +174,7 @@ def test_the_appliance_serves_http():
 
     with SimulatedBench(still(), ["quantis_appliance"]) as bench:
         root = bench.address("quantis_appliance")
-        with urllib.request.urlopen(f"{root}/api/2.0/streambytes?size=100000", timeout=10) as answer:
+        with urllib.request.urlopen(f"{root}/api/2.0/streambytes?size=100000", timeout=60) as answer:
             data = np.frombuffer(answer.read(), np.uint8)
     assert len(data) == 100_000
     ones = int(np.unpackbits(data).sum())
