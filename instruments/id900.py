@@ -28,6 +28,7 @@ SILENCE_S = 0.25                 # after which a stream that is behind the other
 SERVICE_S = 5.0                  # the service opens sockets: on a busy computer seconds. A stream whose number is lost with
                                  # the answer is never ended, and its port is taken for good
 FLUSH_S = 2.0                    # how long after the end of a recording its last tags may come
+GLANCE_S = 0.1                   # a look at the streams counts so long at most: a busy computer was elsewhere, not in silence
 
 
 def connect(address, *, channels=(1, 2, 3, 4), target="zmq://localhost:6060", stream_port=4241, **settings):
@@ -185,10 +186,11 @@ class Id900(Instrument):
             poller.register(stream.socket, zmq.POLLIN)
             poller.register(stream.broken, zmq.POLLIN)
             inputs[stream.socket] = n
-        recording, heard, begun, stopped = self._recording, time.monotonic(), None, None
+        recording, heard, begun, stopped = self._recording, 0.0, None, None
+        now, turned = 0.0, time.monotonic()              # now: seconds of listening
         while not recording.is_over():
             ready = poller.poll(20)
-            now = time.monotonic()
+            now, turned = now + min(GLANCE_S, time.monotonic() - turned), time.monotonic()
             for socket, _ in ready:
                 if socket not in inputs:
                     self._refuse_broken()

@@ -2,6 +2,7 @@ import json
 import re
 import threading
 import time
+import types
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import zmq
 from fake_devices import ZmqFake
 
 from qkdlab.errors import BadInput
+from qkdlab.instruments import id900
 from qkdlab.instruments.errors import DeviceError, InstrumentDisconnected
 from qkdlab.instruments.id900 import GAP_PS, connect
 from qkdlab.ports import free_ports
@@ -156,7 +158,7 @@ def test_a_silent_input_does_not_hold_up_the_others(made):
 def test_an_input_that_falls_silent_is_not_counted_as_lost_for_ever(made):
     often = list(range(100))
     _, tagger = made({1: [often, often, often], 2: [often]})
-    tagger.transport.timeout_s = 0.5
+    tagger.transport.timeout_s = 2.0
     tagger.start()
     with pytest.raises(InstrumentDisconnected, match="nothing came from input 2"):
         for tags in tagger.blocks(0.2):
@@ -193,3 +195,24 @@ def test_it_can_be_started_again(made):
         tagger.start()
         tagger.stop()
         assert sum(len(b) for b in tagger.blocks(0.2)) == 3
+
+
+def test_what_the_computer_slept_through_is_no_silence(made, monkeypatch):
+    controller, tagger = made({1: [[1, 2], [1]]})
+    slept_s = 0.0
+
+    def monotonic():
+        nonlocal slept_s
+        if tagger._recording.is_begun() and not slept_s:         # input 1 has got past the stretch, input 2 said nothing yet
+            controller.pairs[2].send(np.array([1, 3, 1], np.uint64).tobytes())
+            assert tagger._streams[2].socket.poll(60_000)
+            slept_s = 30.0
+        return time.monotonic() + slept_s
+
+    tagger.start()
+    monkeypatch.setattr(id900, "time", types.SimpleNamespace(monotonic=monotonic))
+    blocks = tagger.blocks(0.2)
+    first = next(blocks)
+    assert first.time_ps.tolist() == [1, 1, 2, 3] and first.lost == 0 and slept_s
+    tagger.stop()
+    assert sum(len(b) for b in blocks) == 2
