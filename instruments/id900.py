@@ -28,7 +28,7 @@ SILENCE_S = 0.25                 # after which a stream that is behind the other
 SERVICE_S = 5.0                  # the service opens sockets: on a busy computer seconds. A stream whose number is lost with
                                  # the answer is never ended, and its port is taken for good
 FLUSH_S = 2.0                    # how long after the end of a recording its last tags may come
-GLANCE_S = 0.1                   # a look at the streams counts so long at most: a busy computer was elsewhere, not in silence
+GLANCE_S = 0.1                   # a look at the streams counts so long at most: a computer that was busy did not listen
 
 
 def connect(address, *, channels=(1, 2, 3, 4), target="zmq://localhost:6060", stream_port=4241, **settings):

@@ -1,22 +1,22 @@
-"""A bench file of three simulated devices, for tests."""
+"""A bench file of three simulated devices, for tests. They are waited for long: a machine may stand still."""
 
 SMALL = """
 simulate = true
 [devices.laser]
 driver = "thorlabs_cld"
 address = "tcp://127.0.0.1:1"
-timeout_s = 0.4
+timeout_s = 60
 limits = { current_a = [0.0, 0.08] }
 session = { current_a = 0.06, emission = true }
 [devices.attenuator]
 driver = "keysight_attenuator"
 address = "tcp://127.0.0.1:2"
-timeout_s = 0.4
+timeout_s = 60
 session = { shutter_open = true, attenuation_db = 0.0 }
 [devices.tagger]
 driver = "id900"
 address = "zmq://127.0.0.1:3"
-timeout_s = 0.4
+timeout_s = 60
 settings = { stretch_s = 0.2 }
 [source]
 intensities = [0.5, 0.15, 0.001]

@@ -30,11 +30,19 @@ def small(tmp_path):
     return path
 
 
+def impatient(path):
+    """The file beside it which waits for the attenuator no longer than it must."""
+    laser, attenuator = path.read_text().split("[devices.attenuator]")
+    other = path.with_name("impatient.toml")
+    other.write_text(f"{laser}[devices.attenuator]{attenuator.replace('timeout_s = 60', 'timeout_s = 0.4', 1)}")
+    return other
+
+
 def test_the_shipped_bench_is_connected_in_one_call():
     with bench.open() as lab:
         rows = lab.identities()
         assert len(rows) == len(lab) == 10 and all(row["simulated"] and row["identity"] for row in rows)
-        record = lab.snapshot()
+        record = lab.snapshot(timeout_s=60)
         assert not [v for d in record.values() for v in d["settings"].values() if "error" in v]
         assert record["attenuator"]["settings"]["attenuation_db"]["unit"] == "dB"
         with pytest.raises(BadInput, match="did you mean 'attenuator'"):
@@ -82,7 +90,7 @@ def test_the_second_session_is_refused_with_the_name_of_the_first(small):
         bench.open(path).close()
         simulated.fault("attenuator", "stall")
         with pytest.raises(InstrumentError, match="attenuator"):
-            bench.open(path)
+            bench.open(impatient(path))
         simulated.clear("attenuator")
         bench.open(path).close()                          # the others were let go
 
@@ -225,7 +233,7 @@ def test_no_light_is_left_when_the_process_ends(small, end):
         if end != "exit":
             assert simulated.world.laser_power_w > 0
             child.send_signal(getattr(signal, end))
-        assert child.wait(120) == (0 if end == "exit" else -getattr(signal, end))
+        assert child.wait(300) == (0 if end == "exit" else -getattr(signal, end))
         child.stdout.close()
         assert simulated.world.laser_power_w == 0
         assert not simulated.world.attenuators["attenuator"].open
@@ -248,7 +256,7 @@ def test_a_dry_run_names_all_and_switches_nothing_on(small, capsys):
             as simulated:
         path = real(small, simulated)
         simulated.fault("attenuator", "stall")
-        assert main(["bench-check", str(path)]) == 2
+        assert main(["bench-check", str(impatient(path))]) == 2
         out = capsys.readouterr().out
         assert "FAILED" in out and "1 of 3 failed" in out and "IDQ,ID900" in out
         assert simulated.world.laser_power_w == 0

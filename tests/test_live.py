@@ -9,6 +9,7 @@ import pytest
 from small_bench import SMALL
 
 from qkdlab import bench
+from qkdlab.instruments import id900
 
 PATIENCE_S = 120                 # of the tests; a busy machine
 
@@ -21,6 +22,23 @@ class Running:
         self.session = lab.session(archive=archive)
         self.link = self.session.source
         self.session.subscribe(self.events.append)
+
+    def wait_for(self, name, seconds):
+        """How long a device may take for an answer."""
+        device = self.lab[name]
+        for line in (device.transport, getattr(device, "_target", None)):
+            if line is not None:
+                line.timeout_s = seconds
+
+    def deafen(self, name):
+        """A device does not answer any more, and is not waited for long."""
+        self.wait_for(name, 0.4)
+        self.lab.simulation.fault(name, "stall")
+
+    def mend(self, name):
+        """It answers again, and is waited for as before."""
+        self.lab.simulation.clear(name)
+        self.wait_for(name, PATIENCE_S)
 
     def told(self):
         return [(e.values["name"], e.values["state"]) for e in list(self.events) if e.step == "device"]
@@ -67,11 +85,11 @@ def test_a_device_that_vanishes_pauses_the_session_and_it_goes_on(tmp_path, name
     with running(tmp_path) as run:
         run.session.start(3600.0)
         run.until(lambda: run.link.blocks_taken >= 4)
-        run.lab.simulation.fault(name, "stall")
+        run.deafen(name)
         run.until_away(name)
         run.until(lambda: run.link.pauses)
         assert run.lab.world.laser_power_w == 0          # paused, and dark
-        run.lab.simulation.clear(name)
+        run.mend(name)
         run.until_it_goes_on()
         run.end()
         assert run.told() == [(name, "away"), (name, "back")] and run.link.pauses == 1
@@ -84,20 +102,20 @@ def test_a_device_that_vanishes_pauses_the_session_and_it_goes_on(tmp_path, name
 
 def test_devices_that_vanish_before_the_first_tag_and_again_at_once(tmp_path):
     with running(tmp_path) as run:
-        run.lab.simulation.fault("laser", "stall")       # it dies while the devices are set
+        run.deafen("laser")                              # it dies while the devices are set
         run.session.start(3600.0)
         run.until_away("laser")
-        run.lab.simulation.fault("tagger", "stall")      # and another one while the first is waited for
-        run.lab.simulation.clear("laser")
+        run.deafen("tagger")                             # and another one while the first is waited for
+        run.mend("laser")
         run.until_away("tagger")
         assert run.lab.world.laser_power_w == 0 or not run.link.blocks_taken
-        run.lab.simulation.clear("tagger")
+        run.mend("tagger")
         run.until_it_goes_on()
         for times in (2, 3):
             run.lab.simulation.fault("attenuator", "disconnect", 6)
-            run.lab.simulation.fault("tagger", "stall")
+            run.deafen("tagger")
             run.until(lambda times=times: run.told().count(("tagger", "away")) == times)
-            run.lab.simulation.clear("tagger")
+            run.mend("tagger")
             run.lab.simulation.clear("attenuator")
             run.until_it_goes_on()
         run.end()
@@ -111,12 +129,12 @@ def test_a_device_whose_power_was_cut_is_set_as_at_the_opening(tmp_path):
         run.session.start(3600.0)
         run.until(lambda: run.link.blocks_taken)
         laser = run.lab.simulation.device("laser")
-        laser.fault("stall")
+        run.deafen("laser")
         run.until_away("laser")
         with run.lab.world.lock:
             laser.tree.values.clear()
             laser.reset()
-            laser.clear("stall")
+            run.mend("laser")
         run.until_it_goes_on()
         assert run.lab["laser"].cooling and run.lab["laser"].target_c == 24.0 and run.lab["laser"].current_a == 0.06
         run.end()
@@ -131,21 +149,25 @@ def test_the_service_between_box_and_session_may_die_and_be_started_anew(tmp_pat
         run.until_away("tagger")
         assert "DataLinkTarget" in [e.values["message"] for e in run.events if e.step == "device"][0]
         run.until_it_goes_on()
+        run.wait_for("tagger", 0.4)
         service.fault("stall")
         service.fault("restart", 1)
         run.until_away("tagger")
         run.until(lambda: run.lab.world.laser_power_w == 0)
         service.clear()
+        run.wait_for("tagger", PATIENCE_S)
         run.until_it_goes_on()
         run.end()
         assert run.told() == 2 * [("tagger", "away"), ("tagger", "back")] and run.link.pauses == 2
 
 
-def test_a_service_that_opens_its_streams_slowly_loses_none(tmp_path):
+def test_a_service_that_opens_its_streams_slowly_loses_none(tmp_path, monkeypatch):
     """A stream whose number is lost with the answer would keep its port, and no recording could begin any more."""
-    with running(tmp_path) as run:
+    monkeypatch.setattr(id900, "SERVICE_S", PATIENCE_S)
+    with running(tmp_path, SMALL.replace("watch_s = 0.1", "watch_s = 1000")) as run:
+        run.wait_for("tagger", 2.0)
         service = run.lab.simulation.device("tagger").link
-        service.fault("delay", 1, seconds=1.5)           # longer than the devices' own time limit
+        service.fault("delay", 1, seconds=3.0)           # longer than the device's own time limit
         run.session.start(3600.0)
         run.until(lambda: run.link.blocks_taken >= 2)
         run.end()

@@ -336,7 +336,7 @@ def test_a_device_that_went_just_before_the_end_costs_the_block(tmp_path):
     with running(tmp_path, SMALL.replace("watch_s = 0.1", "watch_s = 1000")) as run:
         run.session.start(3600.0)
         run.until(lambda: run.link.blocks_taken >= 3)
-        run.lab.simulation.fault("attenuator", "stall")
+        run.deafen("attenuator")
         assert "attenuator went away" in run.end()["reason"]
 
 
