@@ -4,6 +4,7 @@ import hashlib
 import json
 import pathlib
 import platform
+import time
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from qkdlab.settings import to_table
 __all__ = ["RunWriter"]
 
 VERSION = 2
+ATTEMPTS = 10                    # to begin a run while readers look at it
 WORDS = ("operator", "purpose", "notes")
 PACKED = {"shuffle": True, "compression": "gzip", "compression_opts": 1}
 
@@ -90,17 +92,32 @@ class RunWriter:
         self._hashes = hashlib.sha256(), hashlib.sha256()
 
     def __enter__(self):
+        refuse_existing(self.path)
+        # On the way into single-writer mode HDF5 gives up its lock and asks for it anew: a reader who came in between would
+        # end the recording before it began.
+        for attempt in range(ATTEMPTS):
+            try:
+                self._create()
+                return self
+            except (OSError, RuntimeError) as error:
+                if "unable to lock" not in str(error) or attempt == ATTEMPTS - 1:
+                    raise
+                time.sleep(0.01)
+
+    def _create(self):
         import h5py
 
-        refuse_existing(self.path)
-        self._file = h5py.File(self.path, "x", libver="latest")       # single-writer mode needs the newest layout
+        self._file = None
         try:
+            self._file = h5py.File(self.path, "x", libver="latest")       # single-writer mode needs the newest layout
             self._begin(h5py)
-        except BaseException:
-            self._file.close()
-            self.path.unlink()
+        except FileExistsError:
             raise
-        return self
+        except BaseException:
+            if self._file is not None:
+                self._file.close()
+            self.path.unlink(missing_ok=True)
+            raise
 
     def _begin(self, h5py):
         file = self._file

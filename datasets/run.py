@@ -151,13 +151,14 @@ def _h5(path):
     import h5py
 
     for attempt in range(10):
+        growing = _marked_as_open(path)              # before the attempt: it may be closed during it
         try:
             return h5py.File(path, "r")
         except OSError as error:
             if "already open" in str(error):
                 break
             # While it grows, its length may be newer than what its first bytes say of it.
-            if "truncated" not in str(error) or not _marked_as_open(path) or attempt == 9:
+            if "truncated" not in str(error) or not growing or attempt == 9:
                 raise
             time.sleep(0.02)
     # Not at first: in this mode HDF5 waits minutes for a damaged part, as if a writer would mend it.
