@@ -11,15 +11,15 @@ from qkdlab.classical_channel import ChannelClosed, LocalChannel, SocketChannel
 def over_tcp():
     """Two ends of a connection over loopback."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        one = socket.create_connection(server.getsockname(), timeout=20)
+        one = socket.create_connection(server.getsockname(), timeout=60)
         other, _ = server.accept()
-    other.settimeout(20)
+    other.settimeout(60)
     return SocketChannel(one), SocketChannel(other)
 
 
 def over_socketpair():
     one, other = socket.socketpair()
-    one.settimeout(20), other.settimeout(20)
+    one.settimeout(60), other.settimeout(60)
     return SocketChannel(one), SocketChannel(other)
 
 
@@ -45,7 +45,7 @@ def in_thread(work):
     thread.start()
 
     def result():
-        thread.join(20)
+        thread.join(60)
         assert outcome, "the thread hangs"
         if outcome[0][1]:
             raise outcome[0][1]

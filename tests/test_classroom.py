@@ -22,7 +22,7 @@ def alice():
         yield desk
 
 
-def until(condition, seconds=20):
+def until(condition, seconds=120):
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)
@@ -50,13 +50,14 @@ def test_eve_is_seen_when_she_intercepts_and_when_she_splits(alice):
         eve.set(intercept_fraction=1.0)
         caught = BobDesk(alice.address).run(seconds=0.1)
         assert caught["secret_bits"] == 0 and caught["qber_test"] > 0.2
-        until(lambda: eve.results)
+        until(lambda: eve.results and eve.learned and alice.present == {"eve"})      # what flows comes on lines of its own
         assert eve.learned["touched"] == eve.learned["clicks"] > 1000
         assert eve.learned["known"] / eve.learned["touched"] == pytest.approx(0.5, abs=0.05)
+        touched = eve.learned["touched"]
         eve.set(intercept_fraction=0.0, split_fraction=1.0)
         split = BobDesk(alice.address).run(seconds=0.2)
         assert split["secret_bits"] == 0 and split["qber_test"] < 0.06
-        until(lambda: len(eve.results) == 2)
+        until(lambda: len(eve.results) == 2 and eve.learned["touched"] > touched)
         assert eve.last["known"] == eve.last["touched"] > 0 and not any(r["secret_bits"] for r in eve.results)
 
 
@@ -79,7 +80,7 @@ def test_there_is_one_eve_and_one_bob(alice):
     with pytest.raises(BadInput, match="already as words"):
         second.run(seconds=0.1)
     first.stop()
-    assert first.wait(30) and first.report["tags"] > 0
+    assert first.wait(120) and first.report["tags"] > 0
 
 
 @pytest.mark.parametrize("attack, words", [({"intercept_fraction": 3.0}, "at most 1"), ({"loudly": 1.0}, "unknown setting")])
@@ -106,7 +107,7 @@ def test_alice_closes_in_the_middle(alice):
     until(lambda: told)
     alice.close()
     alice.close()
-    assert bob.wait(30) and bob.report is None
+    assert bob.wait(120) and bob.report is None
     assert told[-1].step == "error" and "Alice has gone" in told[-1]["message"]
     until(lambda: not eve.connected)
     with pytest.raises(BadInput, match="Alice has gone"):
@@ -118,8 +119,8 @@ def test_bob_closes_in_the_middle(alice):
     stretches, many = bob.source.blocks(10.0, 0.05), []
     many.append(next(stretches))
     stretches.close()
-    until(lambda: not alice.present)
-    assert len(many[0]) and alice.news[-1] == "Bob has put his detectors aside."
+    until(lambda: alice.news[-1] == "Bob has put his detectors aside.")
+    assert len(many[0]) and not alice.present
     assert BobDesk(alice.address).run(seconds=0.3)["tags"] > 0
 
 

@@ -53,7 +53,7 @@ def test_few_tasks_are_under_way():
 
 
 def test_threads_work_side_by_side():
-    meet = threading.Barrier(3, timeout=20)
+    meet = threading.Barrier(3, timeout=60)
     with executor("threads:3") as crew:
         assert not any(isinstance(result, Exception) for _, result in crew.run(lambda _: meet.wait(), range(3)))
 
@@ -97,7 +97,7 @@ def test_dask(tmp_path):
     from qkdlab import __file__ as here
 
     environment = os.environ | {"PYTHONPATH": os.path.dirname(os.path.dirname(here))}
-    done = subprocess.run([sys.executable, str(tmp_path / "main.py")], capture_output=True, text=True, timeout=120,
+    done = subprocess.run([sys.executable, str(tmp_path / "main.py")], capture_output=True, text=True, timeout=300,
                           env=environment, cwd=tmp_path, check=False)
     assert done.stdout == "fine\n", done.stderr
 
@@ -121,6 +121,6 @@ if __name__ == "__main__":
     from qkdlab import __file__ as here
 
     environment = os.environ | {"PYTHONPATH": os.path.dirname(os.path.dirname(here))}
-    done = subprocess.run([sys.executable, str(tmp_path / "main.py")], stdout=subprocess.PIPE, timeout=60, env=environment,
+    done = subprocess.run([sys.executable, str(tmp_path / "main.py")], stdout=subprocess.PIPE, timeout=300, env=environment,
                           check=False)              # returns once nobody holds the pipe any more: all workers are gone
     assert done.returncode == -9 and done.stdout.strip().isdigit()

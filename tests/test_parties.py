@@ -103,7 +103,7 @@ def test_a_party_that_vanishes_ends_the_other(perfect):  # noqa: F811
     ends[0].send("hello", agreement.digest().encode() + bytes(8))
     ends[0].hear("clicks")
     ends[0].close()
-    thread.join(20)
+    thread.join(60)
     assert failures and not thread.is_alive()
 
 

@@ -260,7 +260,7 @@ def over(channels, alice, bob):
     thread = threading.Thread(target=lambda: results.update(alice=run_alice(channels[0], alice)))
     thread.start()
     results["bob"] = run_bob(channels[1], bob)
-    thread.join(timeout=30)
+    thread.join(timeout=120)
     assert not thread.is_alive()
     return results["alice"], results["bob"]
 

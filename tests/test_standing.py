@@ -290,7 +290,7 @@ def test_a_tagger_without_a_tag_keeps_no_session_waiting(link, why):
     over.start()
     assert begun.wait(60)
     live._gone("voa") if why == "away" else live.end_following()
-    over.join(30)
+    over.join(120)
     assert not over.is_alive() and rested.is_set()
 
 
