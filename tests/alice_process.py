@@ -10,7 +10,7 @@ from qkdlab.parties import Alice, replayed
 
 recording = qkdlab.open(sys.argv[1])
 agreement = Agreement(recording.source, recording.sync, recording.receiver, recording.distill)
-with socket.create_connection(("127.0.0.1", int(sys.argv[2])), timeout=60) as connection:
+with socket.create_connection(("127.0.0.1", int(sys.argv[2])), timeout=300) as connection:
     alice = Alice(recording.choices, agreement, SocketChannel(connection), replayed(recording.public_seed),
                   {"simulated": True})
     alice.serve()

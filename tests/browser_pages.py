@@ -77,7 +77,7 @@ def lab_server(tmp_path_factory):
             yield Lab(address, home / "work")
         finally:
             process.terminate()
-            ended = process.wait(20)
+            ended = process.wait(120)
             process.stdout.close()
     assert ended == 0, "SIGTERM ends the lab in order"
 

@@ -135,7 +135,7 @@ def test_a_session_is_archived_with_snapshots_and_leaves_no_light(small, tmp_pat
 def test_one_that_does_not_listen_keeps_no_other_light_on(small, monkeypatch):
     with bench.open(small) as lab:
         shutter, closed = threading.Event(), []
-        monkeypatch.setattr(type(lab["laser"]), "safe_state", lambda laser: closed.append(shutter.wait(30)))
+        monkeypatch.setattr(type(lab["laser"]), "safe_state", lambda laser: closed.append(shutter.wait(120)))
         monkeypatch.setattr(type(lab["attenuator"]), "safe_state", lambda voa: shutter.set())
         lab.dark()
         assert closed == [True]

@@ -33,7 +33,7 @@ def address(tmp_path_factory):
             yield line
         finally:
             process.terminate()
-            assert process.wait(20) == 0
+            assert process.wait(120) == 0
             process.stdout.close()
 
 

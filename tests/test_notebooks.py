@@ -54,7 +54,7 @@ def test_runs_to_its_end(path, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.read(path, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": tmp_path}}).execute()
+    nbclient.NotebookClient(notebook, timeout=600, startup_timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
     printed = [o for cell in code_cells(notebook) for o in cell.outputs]
     assert not [o for o in printed if o.output_type == "error" or o.get("name") == "stderr"]
     if path.stem == "01-first-key":

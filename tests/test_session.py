@@ -97,7 +97,7 @@ def test_two_processes_over_a_socket_make_the_same_key(recording, report):
     run = qkdlab.open(recording)
     agreement = Agreement(run.source, run.sync, run.receiver, run.distill)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(60)
+        server.settimeout(300)
         port = server.getsockname()[1]
         script = pathlib.Path(__file__).with_name("alice_process.py")
         alice = subprocess.Popen([sys.executable, script, recording, str(port)], stdout=subprocess.PIPE, text=True,
@@ -112,7 +112,7 @@ def test_two_processes_over_a_socket_make_the_same_key(recording, report):
                 receiver.take(tags)
             receiver.close()
             bob.bye()
-        out, _ = alice.communicate(timeout=60)
+        out, _ = alice.communicate(timeout=300)
     assert out.strip() == bob.sha256() == report["alice_key_sha256"]
 
 

@@ -73,7 +73,7 @@ class AliceDesk:
         if self._server.fileno() < 0:
             return
         hang_up(self._server)
-        self._door.join(2)                       # until then the address is not free
+        self._door.join(20)                      # until then the address is not free
         with self._lock:
             doors, self._doors = self._doors, set()
         for connection in doors:

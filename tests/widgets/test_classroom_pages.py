@@ -15,7 +15,7 @@ def closed_in_the_end():
         classroom_pages._first_close(role)
 
 
-def until(condition, seconds=30):
+def until(condition, seconds=120):
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)
@@ -36,6 +36,7 @@ def test_three_pages_play_together():
     shown = status.value.partition("Fingerprint <b>")[2].partition("</b>")[0]
     assert len(shown) == 16
     until(lambda: shown in alice.children[0].value)
+    until(lambda: not classroom_pages._open["alice"].present)          # Bob has put down his lines
     eve.children[0].children[1].click()
     assert "I am at the line" in eve.children[3].value
     eve.children[1].value = 100

@@ -118,9 +118,9 @@ def test_frames_come_by_themselves_and_end_with_close():
     live = LiveFigure(figure(), fps=50, before_frame=called.set)
     (pump,) = [t for t in threading.enumerate() if t.name == "qkdlab-live-figure" and t._target == live._pump]
     live.touch()
-    assert called.wait(5)
+    assert called.wait(60)
     live.close()
-    pump.join(5)
+    pump.join(60)
     assert not pump.is_alive()
     live.stream(source, t=1)                   # nobody sees it, nothing breaks
     live.flush()
