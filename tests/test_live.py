@@ -170,6 +170,7 @@ def test_a_service_that_opens_its_streams_slowly_loses_none(tmp_path, monkeypatc
         service.fault("delay", 1, seconds=3.0)           # longer than the device's own time limit
         run.session.start(3600.0)
         run.until(lambda: run.link.blocks_taken >= 2)
+        run.wait_for("tagger", PATIENCE_S)
         run.end()
         assert not run.told()
 
