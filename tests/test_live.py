@@ -23,17 +23,22 @@ class Running:
         self.link = self.session.source
         self.session.subscribe(self.events.append)
 
+    def lines(self, name):
+        device = self.lab[name]
+        return [line for line in (device.transport, getattr(device, "_target", None)) if line is not None]
+
     def wait_for(self, name, seconds):
         """How long a device may take for an answer."""
-        device = self.lab[name]
-        for line in (device.transport, getattr(device, "_target", None)):
-            if line is not None:
-                line.timeout_s = seconds
+        for line in self.lines(name):
+            line.timeout_s = seconds
 
-    def deafen(self, name):
-        """A device does not answer any more, and is not waited for long."""
-        self.wait_for(name, 0.4)
-        self.lab.simulation.fault(name, "stall")
+    def deafen(self, name, service=None):
+        """A device, or a service of it, does not answer any more, and is not waited for long."""
+        with contextlib.ExitStack() as stack:            # nobody is in the midst of a question, and would wait long
+            for line in self.lines(name):
+                stack.enter_context(line.lock)
+            self.wait_for(name, 0.4)
+            (service or self.lab.simulation.device(name)).fault("stall")
 
     def mend(self, name):
         """It answers again, and is waited for as before."""
@@ -149,8 +154,7 @@ def test_the_service_between_box_and_session_may_die_and_be_started_anew(tmp_pat
         run.until_away("tagger")
         assert "DataLinkTarget" in [e.values["message"] for e in run.events if e.step == "device"][0]
         run.until_it_goes_on()
-        run.wait_for("tagger", 0.4)
-        service.fault("stall")
+        run.deafen("tagger", service)
         service.fault("restart", 1)
         run.until_away("tagger")
         run.until(lambda: run.lab.world.laser_power_w == 0)
