@@ -335,8 +335,9 @@ def test_ctrl_c_makes_a_key_of_what_came(tmp_path, link_tables):
 
 
 TOLD = """
-import sys
+import signal, sys
 from qkdlab import cli, session
+signal.signal(signal.SIGINT, signal.default_int_handler)      # a test run in the background ignores it, and hands that down
 tell = session.Session._tell
 def told(self, step, block=0, **values):
     tell(self, step, block, **values)
