@@ -7,7 +7,7 @@ from qkdlab.svg import document, line, rect, text
 
 __all__ = ["svg"]
 
-_BAR, _LEFT, _WIDTH, _GAP = 18, 330, 430, 34
+_BAR, _LEFT, _WIDTH, _GAP = 18, 370, 430, 34
 _OURS, _MARK = "#2b6cb0", "#c05621"
 
 

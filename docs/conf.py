@@ -16,7 +16,7 @@ release = importlib.metadata.version("qkdlab") if "qkdlab" in {
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 exclude_patterns = ["**/.ipynb_checkpoints", "key_rate_peer.py"]
 nb_execution_mode = "off"                       # the tests execute the notebooks; here they are read
-myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
 suppress_warnings = ["mystnb.unknown_mime_type", "ref.python"]  # a name is told where it is made and where it is offered
 
@@ -34,6 +34,7 @@ html_title = "qkdlab"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}          # light or dark as the browser likes it
 html_sidebars = {page: [] for page in (             # they have no pages below them
     "start", "users/*", "concepts/*", "howto/*", "security", "cross-check", "performance", "developing", "commands")}
 html_theme_options = {"header_links_before_dropdown": 4, "navigation_depth": 2, "show_toc_level": 2, "footer_start": [],
