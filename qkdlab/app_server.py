@@ -2,7 +2,7 @@
 
 import sys
 
-__all__ = ["main"]
+__all__ = ["main", "may_say_farewell"]
 
 FOREIGN = ["jupyterlab-jupytext", "@pyviz/jupyterlab_pyviz", "@bokeh/jupyter_bokeh"]    # built for a newer page than this
 
@@ -21,12 +21,12 @@ def main(options):
         def initialize(self, argv=None):
             super().initialize(argv)
             self.voila_configuration.extension_denylist = FOREIGN
-            self.voila_configuration.prelaunch_hook = _may_say_farewell
+            self.voila_configuration.prelaunch_hook = may_say_farewell
 
     AppServer.launch_instance(options)
 
 
-def _may_say_farewell(handler, notebook, cwd):
+def may_say_farewell(handler, notebook, cwd):
     """Give the page the XSRF cookie that it has to send along when it is left, which ends its kernel at once.
 
     Voilà's page reads that cookie, but nothing of Voilà sets it: without this its farewell is refused with 403.

@@ -15,6 +15,11 @@ from .settings import nearest
 
 __all__ = ["copy_notebooks", "notebook_names", "open_lab"]
 
+_APPS = """# The apps of the launcher end their kernel when their page is left, also one that was opened by its link.
+from qkdlab.app_server import may_say_farewell
+
+c.VoilaConfiguration.prelaunch_hook = may_say_farewell
+"""
 _RECORD = ".shipped.json"        # in the working folder: which text each notebook had when it was copied
 
 
@@ -148,4 +153,5 @@ def _configure(folder):
     disabled = {"@jupyterlab/apputils-extension:announcements": True}
     (folder / "labconfig" / "page_config.json").write_text(json.dumps({"disabledExtensions": disabled}))
     kernels = {"@jupyterlab/apputils-extension:kernels-settings": {"commsOverSubshells": "disabled"}}
+    (folder / "jupyter_server_config.py").write_text(_APPS)
     (folder / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(kernels))

@@ -70,14 +70,16 @@ def judged(report, abort_qber=0.11):
                    (*checks, *_losses(report)))
 
 
-def failed(message):
+def failed(message, stopped=False):
     """The verdict on a run that could not go on.
 
     Parameters
     ----------
     message : str
+    stopped : bool
+        Whether somebody ended it before it had read anything.
     """
-    if message.startswith("stopped"):
+    if stopped:
         return Verdict("failed", "This run was stopped before it began.", (), ())
     return Verdict("failed", "This recording could not be analysed.", (_sentence(message),),
                    ("Is it the right file, and was the recording closed in order?",

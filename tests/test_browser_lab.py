@@ -1,5 +1,6 @@
 """`qkdlab lab` in a real browser: the live session, from opening it to a key."""
 
+import nbformat
 import pytest
 from browser_pages import HAS_FOCUS, nameless, rows, run_all, settled_rows, tab_to, wait_for_rows
 
@@ -70,6 +71,37 @@ def test_tiles_in_the_launcher(lab, page):
         assert not app.locator(".jp-CodeMirrorEditor, .cm-editor").count(), "no code in sight"
         assert nameless(app) == []
         app.close()
+
+
+def test_a_saved_notebook_says_how_its_panels_come_back(lab, chromium):
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "0", "version_major": 2, "version_minor": 0}}
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("bench", outputs=[
+        nbformat.v4.new_output("display_data", data=view | {"text/plain": "Workbench()"})])],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    nbformat.write(notebook, lab.folder / "saved.ipynb")
+    lab.ask("contents/saved.ipynb/trust", "POST")
+    page = chromium.new_page()                 # JupyterLab logs the error whatever is shown
+    page.goto(lab.url("saved"))
+    lost = page.locator(".jp-OutputArea-output.jupyter-widgets")
+    lost.wait_for(timeout=180_000)
+    assert "Run All Cells" in lost.evaluate("e => getComputedStyle(e, '::after').content")
+    assert lost.evaluate("e => getComputedStyle(e).fontSize") == "0px"
+    page.close()
+    (lab.folder / "saved.ipynb").unlink()
+
+
+def test_the_kernel_of_an_app_that_was_opened_by_its_link_ends_with_its_page(lab, page):
+    server, _, rest = lab.address.partition("/lab/")
+    before = {kernel["id"] for kernel in lab.ask("kernels")}
+    page.goto(f"{server}/voila/render/apps/replay.ipynb?{rest.partition('?')[2]}")
+    page.wait_for_selector(".qk-app")
+    assert {kernel["id"] for kernel in lab.ask("kernels")} - before
+    page.goto("about:blank")
+    for _ in range(600):
+        if {kernel["id"] for kernel in lab.ask("kernels")} <= before:
+            return
+        page.wait_for_timeout(100)
+    pytest.fail("the kernel stays")
 
 
 def test_frames_write_no_style_sheets(lab, page):

@@ -77,6 +77,7 @@ def test_losses_are_told(good):
 
 def test_files_of_which_nothing_can_be_said():
     assert failed("x is damaged").why == ("X is damaged.",) and failed("x").outcome == "failed"
+    assert failed("stopped short: no pulses").why and not failed("stopped before it began", stopped=True).checks
 
 
 def test_beside_another_run(good):

@@ -32,7 +32,7 @@ def _work(folder):
             events.flush()
 
         if (folder / "stop").exists():
-            tell(Event("error", 0, {"message": "stopped before it began"}))
+            tell(Event("error", 0, {"message": "stopped before it began", "stopped": True}))
             return
         try:
             _distill(run, folder, tell)

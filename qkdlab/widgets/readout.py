@@ -11,6 +11,7 @@ __all__ = ["STYLE", "Readout", "first_key_bits"]
 
 _HELP = {                # what a card tells, shown where the mouse rests
     "key": "Bits that only Alice and Bob know", "first": "Link time until there are enough detections for a key",
+    "made": "Secret bits of the blocks that have ended",
     "qber": "Quantum bit error rate: how often Bob's bit differs from Alice's", "rate": "Clicks of all detectors together",
     "sifted": "Bits of pulses for which both chose the key basis: the raw material of the key",
     "clock": "Whether Alice's pulses were found in Bob's clicks; how far his clock is off; spread of the clicks",
@@ -134,17 +135,15 @@ class Readout:
             return _card("Secret key", f"{amount(bits)} bits", "equal on both sides" if bits else
                          f"&#9650; no key; the {self.told_in} says why", "key", "good" if bits else "alarm")
         block = self._block
-        before = f" \u00b7 {amount(self._made)} made before" if self._made else ""
         name = "Key if stopped now"             # short: a line more, and what is below would jump
         if block is None or block["key_length"] is None:
-            return _card(name, "\u2013", f"too few detections{before}", "key")
+            return _card(name, "\u2013", "too few detections", "key")
         if block["key_length"]:
-            rate = block["key_length"] / block["time_s"] if block["time_s"] and not before else None
-            return _card(name, f"{amount(block['key_length'])} bits", f"{si(rate, 'bit/s')}" if rate else before[3:],
+            rate = block["key_length"] / block["time_s"] if block["time_s"] and not self._made else None
+            return _card(name, f"{amount(block['key_length'])} bits", f"{si(rate, 'bit/s')}" if rate else "of this block",
                          "key", "good")
         missing = block["signed_length"]
-        short = "no key yet" if missing is None else f"{amount(-missing)} bits short"
-        return _card(name, "0 bits", short + before, "key")
+        return _card(name, "0 bits", "no key yet" if missing is None else f"{amount(-missing)} bits short", "key")
 
     def _watch_growth(self, values):
         if self._growth and values["sifted_key_bits"] < self._growth[-1][1]:
@@ -167,6 +166,8 @@ class Readout:
 
     def _first_card(self):
         name = "First key"
+        if self._made and self._report is None:
+            return _card("Key made", f"{amount(self._made)} bits", "by the blocks before this", "made", "good")
         if self._first_s is not None:
             return _card(name, "reached", f"after {_duration(self._first_s)}", "first", "good")
         if self._report is not None or self.state == "ended":

@@ -162,7 +162,7 @@ class RunPage:
 
     def _ended(self, run, event):
         if event.step == "error":
-            self._tell(run, failed(event.values["message"]), "")
+            self._tell(run, failed(event.values["message"], event.values.get("stopped", False)), "")
         else:
             report = event.values["report"]
             self._tell(run, judged(report, self._abort_qber), "Drawing the report \u2026")    # takes seconds

@@ -35,8 +35,11 @@ def test_a_run(readout):
     assert "5,000 bits" in readout.card("key") and "5 kbit/s" in readout.card("key")
     readout.tell("amplify", secret_bits=70, reason=None)
     readout.tell("block", **BLOCK | {"time_s": 1.1})
-    assert "70 made before" in readout.card("key")
+    assert "250 bits short" in readout.card("key") and "70 bits" in readout.card("made")
+    readout.tell("block", **BLOCK | {"key_length": 20, "time_s": 1.2})
+    assert "20 bits" in readout.card("key") and "of this block" in readout.card("key")
     readout.tell("end", report={"secret_bits": 90})
+    assert "reached" in readout.card("first")
     assert "90 bits" in readout.card("key") and readout.fraction == 1 and readout.state == "ended"
 
 

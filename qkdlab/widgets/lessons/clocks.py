@@ -12,6 +12,7 @@ import qkdlab
 from qkdlab import proofs
 from qkdlab.datasets.generate import generate, read_truth
 from qkdlab.datatypes import DecoyCounts, TimeTags
+from qkdlab.instruments.tag_streams import joined
 from qkdlab.palette import EXPECTED, PALETTE
 from qkdlab.postprocessing.pulse_rate import binned, pulse_rate
 from qkdlab.simulation import EveSettings, expected_gains, simulate
@@ -291,8 +292,7 @@ def fastest_clock(answer, link):
 
 def tags_of(recording):
     """All tags of a recording, as one TimeTags."""
-    blocks = list(recording.tag_blocks())
-    return TimeTags(np.concatenate([b.time_ps for b in blocks]), np.concatenate([b.channel for b in blocks]))
+    return joined([TimeTags(np.empty(0, np.int64), np.empty(0, np.uint8)), *recording.tag_blocks()])
 
 
 def _detectors(recording, tags):
