@@ -103,6 +103,16 @@ def test_formulas_are_drawn_and_notebooks_show_what_they_look_like(site):
                for name in ("03-weak-pulses", "04-decoy-states", "08-privacy-amplification"))
 
 
+def test_every_notebook_has_a_picture_and_is_chosen_by_it(site):
+    chosen = (site / "notebooks.html").read_text(encoding="utf-8")
+    pages = list((site / "notebooks").rglob("*.html"))
+    assert len(pages) == len(list((ROOT / "notebooks").glob("*/*.ipynb")))
+    assert [page for page in pages if "The running notebook" not in page.read_text(encoding="utf-8")] == []
+    gallery = chosen.partition('class="gallery')[2]
+    assert [page for page in pages if f'href="{page.relative_to(site).as_posix()}"' not in gallery] == []
+    assert max(picture.stat().st_size for picture in (DOCS / "images").iterdir()) < 150_000
+
+
 def test_every_target_of_make_that_is_also_a_folder_is_made():
     makefile = (ROOT / "Makefile").read_text()
     targets, phony = set(re.findall(r"^(\w+):(?!=)", makefile, re.M)), re.search(r"^\.PHONY: (.*)$", makefile, re.M).group(1)
