@@ -99,7 +99,7 @@ class History:
         return np.array(values, dtype=float).reshape((len(values), width) if width else len(values))
 
     def write_csv(self, path):
-        """One line for each stretch, one column for each number.
+        """One line for each stretch, one column for each number; nothing where one is not defined.
 
         Parameters
         ----------
@@ -119,7 +119,9 @@ class History:
             columns.append(values)
         try:
             with open(path, "x", encoding="utf-8") as file:
-                np.savetxt(file, np.hstack(columns), fmt="%.9g", delimiter=",", header=",".join(names), comments="")
+                file.write(",".join(names) + "\n")
+                for row in np.hstack(columns):
+                    file.write(",".join("" if np.isnan(number) else f"{number:.9g}" for number in row) + "\n")
         except OSError as error:
             raise BadInput(error.strerror or str(error), where=path) from None
 

@@ -1,5 +1,6 @@
 """The report of a run: as plain values, and in words."""
 
+import math
 import textwrap
 
 from .datatypes import as_table
@@ -261,7 +262,7 @@ def characterise_text(path, table):
     if table["pulse_rate_hz"] is None:
         lines.append(f"Pulses      {table['reasons']['pulse_rate_hz']}")
     else:
-        lines.append(f"Pulses      {table['pulse_rate_hz']:,.3f} Hz +- {table['errors']['pulse_rate_hz']:.1g} Hz, "
+        lines.append(f"Pulses      {_measured(table['pulse_rate_hz'], table['errors']['pulse_rate_hz'])} Hz, "
                      f"visibility {table['visibility']:.3f}")
     for pair in table["balance"] or ():
         if pair["ratio"] is not None:
@@ -281,16 +282,23 @@ _DETECTOR_ROWS = (
 )
 
 
+def _measured(value, error):
+    """A number with its uncertainty, both to the second digit of the latter: ``1,764 ± 110``."""
+    if not error:
+        return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:,.5g}"
+    digits = 1 - math.floor(math.log10(error))
+    return " ± ".join(f"{round(number, digits):,.{max(0, digits)}f}" for number in (value, error))
+
+
 def _detector_rows(own):
     """(what, value with its error and unit, or why it is not known) for one detector; a reason is given once."""
     told = set()
     for words, name, factor, unit in _DETECTOR_ROWS:
         value, error, why = own[name], own["errors"].get(name), own["reasons"].get(name)
         if value is not None:
-            spread = "" if error is None else f" +- {error * factor:.2g}"
-            yield words, f"{value * factor:,.5g}{spread} {unit}"
+            yield words, f"{_measured(value * factor, error and error * factor)} {unit}"
             if name == "afterpulse_probability" and own["afterpulse_decay_ps"]:
-                times = " and ".join(f"{decay * 1e-3:,.3g} ns" for decay in own["afterpulse_decay_ps"])
+                times = " and ".join(f"{decay * 1e-3:,.0f} ns" for decay in own["afterpulse_decay_ps"])
                 yield "", f"which decay with {times}"
         elif why not in told:
             told.add(why)

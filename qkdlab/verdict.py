@@ -247,7 +247,7 @@ _FIGURES = (
     ("detections in the gate", lambda r: _per_second(r, r["clicks"]), lambda v: f"{v:,.0f} /s", None),
     ("phase error, at most", lambda r: r["bound"]["phase_error"], percent, "less"),
     ("jitter", lambda r: r["clock"].get("jitter_ps"), lambda v: f"{v:,.0f} ps", "less"),
-    ("clock offset", lambda r: r["clock"].get("offset_ppm"), lambda v: f"{v:+.3f} ppm", None),
+    ("clock offset", lambda r: r["clock"].get("offset_ppm"), lambda v: f"{v:+.3f} ppm".replace("-", "\u2212"), None),
     ("lost detections", lambda r: r["lost_tags"], lambda v: f"{v:,}", "less"),
 )
 

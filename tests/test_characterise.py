@@ -1,6 +1,7 @@
 """Detectors of known dead time, afterpulsing, dark rate and jitter, read back from their tags alone."""
 
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -284,8 +285,6 @@ def test_refused_in_one_line(shared, capsys, tmp_path):
 
 
 def test_a_run_knows_its_pulse_rate_and_its_pairs(capsys):
-    import pathlib
-
     demo = pathlib.Path(qkdlab.__file__).parent / "datasets" / "demo"
     assert main(["characterise", str(demo), "--json"]) == 0
     table = json.loads(capsys.readouterr().out)
@@ -294,3 +293,14 @@ def test_a_run_knows_its_pulse_rate_and_its_pairs(capsys):
     assert [p["channels"] for p in table["balance"]] == [[0, 1], [2, 3]]
     assert all(p["ratio"] > 0.98 for p in table["balance"])
     close(table, "afterpulse_probability", 0.01)
+
+
+def test_numbers_are_told_to_the_second_digit_of_their_uncertainty(capsys):
+    demo = pathlib.Path(qkdlab.__file__).parent / "datasets" / "demo"
+    main(["characterise", str(demo), "--json"])
+    own = json.loads(capsys.readouterr().out)["detectors"]["0"]
+    main(["characterise", str(demo)])
+    words = capsys.readouterr().out
+    assert f"{round(own['rate_hz'], -1):,.0f} ± {round(own['errors']['rate_hz'], -1):,.0f} Hz" in words
+    assert f"{own['dead_time_ps'] * 1e-3:.3f} ± {own['errors']['dead_time_ps'] * 1e-3:.3f} ns" in words
+    assert "e+" not in words, "no powers of ten"

@@ -92,6 +92,7 @@ def test_bad_input(run, tmp_path):
 def test_table(run, tmp_path):
     run[1].write_csv(tmp_path / "t.csv")
     table = np.genfromtxt(tmp_path / "t.csv", delimiter=",", names=True)
+    assert "nan" not in (tmp_path / "t.csv").read_text()
     assert len(table) == len(run[1].rows) and table["rates_hz_3"][0] > 0
     assert np.allclose(table["qber_test"], run[1].column("qber_test"), rtol=1e-8, equal_nan=True)
     with pytest.raises(BadInput, match="File exists"):
